@@ -1,0 +1,3 @@
+from .backends import seed, use_backend
+
+__all__ = ["seed", "use_backend"]

@@ -1,0 +1,197 @@
+"""What a backend is: memory, a random state, and a table from kernel name to implementation.
+
+Layer and training code holds a backend and calls `backend.ops.dense_forward(x, w, b, ...)`. The
+call allocates the outputs that the kernel's row in kernels.TABLE describes, runs the backend's
+implementation (its own, or the reference where it has none) and returns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import DTypeError, OptionError, ShapeError
+from ..kernels import TABLE
+from ..kernels.spec import WIDE, Array, Kernel
+
+Implementation = Callable[..., None]
+DType = np.dtype[Any]
+
+
+class Ops:
+    """The kernels of one backend, each a method that allocates, runs and returns its outputs.
+
+    `source` maps each kernel's name to where its implementation comes from, for `tercet info`.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.source: dict[str, str] = {}
+        own = backend.implementations()
+        for name, kernel in TABLE.items():
+            implementation = own.get(name)
+            self.source[name] = backend.flavour if implementation else "reference"
+            if implementation is None:
+                implementation = _reference(kernel, backend.xp)
+            setattr(self, name, _bind(kernel, implementation, backend))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        # Reached only when the name is no kernel: mypy learns the type of the others from here.
+        raise OptionError(f"no kernel is named {name!r}; kernels.TABLE lists them")
+
+
+def _reference(kernel: Kernel, xp: Any) -> Implementation:
+    function = kernel.reference
+
+    def run(*arrays: Array, **attributes: Any) -> None:
+        # Infinities and NaN are legitimate values of an array program, not warnings.
+        with np.errstate(all="ignore"):
+            function(xp, *arrays, **attributes)
+
+    return run
+
+
+def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> Callable[..., Any]:
+    """The method of Ops for one kernel."""
+    shapes, empty, contiguous = kernel.shapes, backend.empty, backend.contiguous
+    count = len(kernel.outputs)
+    allowed = frozenset(np.dtype(d) for d in kernel.dtypes)
+    checked = tuple(i for i, name in enumerate(kernel.inputs) if name not in WIDE)
+    updated = tuple(i for i, name in enumerate(kernel.inputs) if name in kernel.updates)
+    strided = kernel.strided
+
+    def call(*inputs: Array | None, out: tuple[Array | None, ...] = (), **attributes: Any) -> Any:
+        dtype = None
+        for i in checked:
+            x = inputs[i]
+            if x is not None and x.dtype.kind == "f" and x.dtype != dtype:
+                if dtype is not None or x.dtype not in allowed:
+                    raise DTypeError(_dtype_message(kernel, inputs))
+                dtype = x.dtype
+        for i in updated:
+            x = inputs[i]
+            if x is not None and not x.flags.c_contiguous:
+                raise ShapeError(f"{kernel.name} writes {kernel.inputs[i]} in place: it must be "
+                                 "C-contiguous, found a strided view")  # fmt: skip
+        if not strided:
+            inputs = tuple(
+                x if x is None or x.flags.c_contiguous else contiguous(x) for x in inputs
+            )
+        outputs = [
+            None if wanted is None else empty(*wanted) for wanted in shapes(*inputs, **attributes)
+        ] if not out else [
+            None if wanted is None else empty(*wanted) if given is None else given
+            for wanted, given in zip(shapes(*inputs, **attributes), out, strict=True)
+        ]  # fmt: skip
+        implementation(*outputs, *inputs, **attributes)
+        if count == 1:
+            return outputs[0]
+        return tuple(outputs) if count else None
+
+    call.__name__ = kernel.name
+    call.__doc__ = kernel.reference.__doc__
+    return call
+
+
+def _dtype_message(kernel: Kernel, inputs: tuple[Array | None, ...]) -> str:
+    found = ", ".join(
+        f"{name} {x.dtype}" for name, x in zip(kernel.inputs, inputs, strict=True) if x is not None
+    )
+    takes = " or ".join(d for d in kernel.dtypes if d.startswith("float"))
+    return (
+        f"{kernel.name} takes floating arrays of one dtype, {takes}; found {found}. "
+        "Convert with .astype(...), or build the model with the dtype of its data"
+    )
+
+
+class RandomState:
+    """A backend's random numbers: (seed, step) in an array that kernels read, and a stream count.
+
+    Each draw takes the next stream of the current step. `advance` begins the next step.
+    """
+
+    def __init__(self, backend: Backend, seed: int) -> None:
+        self._backend = backend
+        self.seed(seed)
+
+    def seed(self, seed: int, step: int = 0) -> None:
+        """Begin again from `seed`, an integer in [0, 2**64), at `step`."""
+        if not 0 <= seed < 2**64:
+            raise OptionError(f"seed must be an integer in [0, 2**64), found {seed}")
+        self._seed, self.step, self._stream = seed, step, 0
+        self._write()
+
+    def advance(self) -> None:
+        """Begin the next step: the same streams give new numbers."""
+        self.step = (self.step + 1) % 2**32
+        self._stream = 0
+        self._write()
+
+    def stream(self) -> int:
+        """The next unused stream of this step."""
+        self._stream += 1
+        return self._stream - 1
+
+    def _write(self) -> None:
+        words = [self._seed & 0xFFFFFFFF, self._seed >> 32, self.step]
+        self.state = self._backend.asarray(np.array(words, np.uint32))
+
+
+class Backend:
+    """Base of the backends. A subclass says where arrays live and which kernels it has itself.
+
+    name      what users call it: "numpy", "numba", "cupy"
+    flavour   how `tercet info` names its own implementations
+    xp        the array module on which reference code runs
+    """
+
+    name: ClassVar[str]
+    flavour: ClassVar[str]
+    xp: Any
+
+    def __init__(self, seed: int = 0) -> None:
+        self.ops = Ops(self)
+        self.random = RandomState(self, seed)
+
+    def implementations(self) -> dict[str, Implementation]:
+        """The kernels that this backend implements itself, by name."""
+        return {}
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """An uninitialized C-contiguous array."""
+        raise NotImplementedError
+
+    def asarray(self, host: np.ndarray) -> Array:
+        """A copy of a NumPy array in this backend's memory."""
+        raise NotImplementedError
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """A copy of an array of this backend in host memory."""
+        raise NotImplementedError
+
+    def from_dlpack(self, x: Any) -> Array:
+        """An array of this backend that shares memory with `x`, through the DLPack protocol."""
+        raise NotImplementedError
+
+    def owns(self, x: Any) -> bool:
+        """Whether `x` is an array of the kind that this backend computes on."""
+        raise NotImplementedError
+
+    def synchronize(self) -> None:
+        """Wait until everything asked for has been computed."""
+
+    def memory_summary(self) -> str:
+        """One line on the memory that this backend holds."""
+        raise NotImplementedError
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: DType) -> Array:
+        """An array filled with one value."""
+        return self.ops.fill(shape=shape, dtype=dtype.name, value=value)
+
+    def contiguous(self, x: Array) -> Array:
+        """A C-contiguous copy of `x`."""
+        return self.ops.copy(x, dtype=x.dtype.name)
+
+    def __repr__(self) -> str:
+        return f"<tercet backend {self.name}>"

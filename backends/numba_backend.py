@@ -1,0 +1,22 @@
+"""The Numba backend: fused, threaded loops, compiled when first used and cached on disk."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ..kernels import FAMILIES
+from .backend import Implementation
+from .numpy_backend import HostBackend
+
+
+class NumbaBackend(HostBackend):
+    """Every kernel by the loops of its family."""
+
+    name = "numba"
+    flavour = "numba"
+
+    def implementations(self) -> dict[str, Implementation]:
+        found: dict[str, Implementation] = {}
+        for family in FAMILIES:
+            found |= import_module(f"..kernels.{family}.loops", __package__).LOOPS
+        return found

@@ -1,0 +1,30 @@
+"""Fixtures: the backends that work on this machine, each test's own randomness."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import tercet as tc
+from tercet.backends import Backend, get_backend, usable
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with an argument `backend` runs on every usable backend."""
+    if "backend" in metafunc.fixturenames:
+        parameters = [
+            pytest.param(name, marks=pytest.mark.gpu if name == "cupy" else ()) for name in usable()
+        ]
+        metafunc.parametrize("backend", parameters, indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """The backend under test, current inside the test and freshly seeded."""
+    with tc.use_backend(request.param):
+        tc.seed(0)
+        yield get_backend(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
