@@ -1,0 +1,26 @@
+"""Data sets, files, loaders."""
+
+from .dataset import Dataset, Subset, TensorDataset, random_split
+from .images import load_digits, load_fashion_mnist, load_mnist
+from .load import load, load_features
+from .loader import DataLoader
+from .source import DataSource
+from .standardize import Standardizer
+from .tables import load_csv, load_npz
+
+__all__ = [
+    "DataLoader",
+    "DataSource",
+    "Dataset",
+    "Standardizer",
+    "Subset",
+    "TensorDataset",
+    "load",
+    "load_csv",
+    "load_digits",
+    "load_features",
+    "load_fashion_mnist",
+    "load_mnist",
+    "load_npz",
+    "random_split",
+]

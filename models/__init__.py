@@ -1,0 +1,8 @@
+"""Models: Module with fit and predict, Sequential, and ready-made networks."""
+
+from .mlp import MLP
+from .model import Model
+from .saving import load, load_weights, save_weights
+from .sequential import Sequential
+
+__all__ = ["MLP", "Model", "Sequential", "load", "load_weights", "save_weights"]

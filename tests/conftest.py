@@ -9,8 +9,11 @@ from tercet.backends import Backend, get_backend, usable
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with an argument `backend` runs on every usable backend."""
-    if "backend" in metafunc.fixturenames:
+    """A test with an argument `backend` runs on every usable backend.
+
+    A module with a fixture `backend` of its own (the CUDA simulation's) is left to that.
+    """
+    if "backend" in metafunc.fixturenames and not hasattr(metafunc.module, "backend"):
         parameters = [
             pytest.param(name, marks=pytest.mark.gpu if name == "cupy" else ()) for name in usable()
         ]

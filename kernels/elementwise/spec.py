@@ -1,7 +1,6 @@
 """The elementwise family's table."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 

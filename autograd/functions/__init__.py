@@ -1,0 +1,1 @@
+"""Differentiable functions over kernels: each a class with forward and backward side by side."""

@@ -1,0 +1,195 @@
+"""`tercet train`: train a network on a data set, show how it goes, save it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .options import add_backend, integer, number, widths
+
+OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    p = commands.add_parser(
+        "train",
+        help="train a network",
+        description="Train a network and save it with its history.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    p.set_defaults(run=run)
+    data = p.add_argument_group("data")
+    data.add_argument(
+        "--data", default="digits", help="digits, mnist, fashion-mnist, or a .csv or .npz file"
+    )
+    data.add_argument("--data-path", help="folder that holds the data set's files")
+    data.add_argument("--target", help="column to predict of a .csv file (its last one)")
+    data.add_argument(
+        "--test-fraction",
+        type=number(0.0, 1.0, open_low=True),
+        default=0.2,
+        help="held-out share of a file without a test part of its own",
+    )
+    model = p.add_argument_group("model")
+    model.add_argument("--model", default="mlp", choices=["mlp"], help="kind of network")
+    model.add_argument("--hidden", type=widths, default=[256, 128], help="widths of hidden layers")
+    model.add_argument("--activation", default="relu", help="activation of hidden layers")
+    model.add_argument("--dropout", type=number(0.0, 1.0), default=0.1, help="dropout probability")
+    training = p.add_argument_group("training")
+    training.add_argument("--epochs", type=integer(1), default=20, help="passes over the data")
+    training.add_argument("--batch-size", type=integer(1), default=64, help="samples a step")
+    training.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="optimizer")
+    training.add_argument(
+        "--lr", type=number(0.0, open_low=True), default=1e-3, help="learning rate at the start"
+    )
+    training.add_argument("--weight-decay", type=number(0.0), default=1e-2, help="weight decay")
+    training.add_argument(
+        "--schedule",
+        default="cosine",
+        choices=["cosine", "constant"],
+        help="how the learning rate goes on: down to 0 along a cosine, or not at all",
+    )
+    training.add_argument(
+        "--label-smoothing", type=number(0.0, 1.0), default=0.0, help="label smoothing"
+    )
+    training.add_argument(
+        "--clip-norm", type=number(0.0, open_low=True), help="limit of the gradients' global norm"
+    )
+    training.add_argument("--seed", type=integer(0), default=0, help="seed of all randomness")
+    add_backend(training)
+    training.add_argument(
+        "--dtype", default="float32", choices=["float32", "float64"], help="precision"
+    )
+    p.add_argument("--out", help="folder for the results (runs/DATA-MODEL)")
+    p.add_argument("--quiet", action="store_true", help="print only the result")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, report on held-out data, save."""
+    from .. import __version__
+    from ..autograd import set_default_dtype
+    from ..backends import get_backend, seed, use_backend
+    from ..data import load
+    from ..training.callbacks import LambdaCallback
+    from ..training.schedules import CosineAnnealingLR
+    from .run import HISTORY, MODEL, Run
+
+    source = load(
+        options.data,
+        target=options.target,
+        path=options.data_path,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+    )
+    backend = get_backend(options.backend)
+    set_default_dtype(options.dtype)
+    seed(options.seed)
+    folder = Path(options.out or f"runs/{Path(options.data).stem}-{options.model}")
+    with use_backend(backend.name):
+        model, loss = make_model(source, options)
+        model.build(source.x_train.shape[1:])
+        model.compile(make_optimizer(options), loss, [metric_of(source.task)])
+        if not options.quiet:
+            print(
+                f"{options.model} with {model.num_parameters():,} parameters on {source.name} "
+                f"({len(source.x_train):,} samples), backend {backend.name}"
+            )
+        callbacks: list[Any] = [LambdaCallback(on_epoch_end=stop_when_diverged)]
+        if options.schedule == "cosine":
+            callbacks.append(CosineAnnealingLR(T_max=options.epochs))
+        began = time.perf_counter()
+        history = model.fit(
+            source.x_train,
+            source.y_train,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            callbacks=callbacks,
+            verbose=not options.quiet,
+        )
+        seconds = time.perf_counter() - began
+        result = model.evaluate(source.x_test, source.y_test)
+    model.save(folder / MODEL)
+    history.save(folder / HISTORY)
+    Run(
+        data=options.data,
+        data_path=options.data_path,
+        target=options.target,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        task=source.task,
+        class_names=list(source.class_names) if source.class_names is not None else None,
+        version=__version__,
+        backend=backend.name,
+        options={k: v for k, v in vars(options).items() if k not in ("run", "command")},
+    ).save(folder)
+    print(f"{held_out(result, len(source.x_test))}; trained in {seconds:.1f} s; saved in {folder}")
+
+
+def make_model(source: Any, options: argparse.Namespace) -> tuple[Any, Any]:
+    """The network that fits the data, and its loss.
+
+    Tables are standardized inside the model, from the training part, so that the saved model takes
+    raw values; images come scaled to [0, 1] already.
+    """
+    from ..data import Standardizer
+    from ..layers import Standardize
+    from ..models import MLP
+    from ..training.losses import CrossEntropyLoss, MSELoss
+
+    before, after = [], []
+    if source.x_train.ndim == 2:
+        fitted = Standardizer().fit(source.x_train)
+        before.append(Standardize(fitted.mean, fitted.scale))
+    classification = source.task == "classification"
+    if classification:
+        outputs = int(source.num_classes)
+    else:
+        y = np.asarray(source.y_train, np.float64).reshape(len(source.y_train), -1)
+        outputs = y.shape[1]
+        after.append(Standardize(y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12), inverse=True))
+    model = MLP(outputs, options.hidden, options.activation, options.dropout, before, after)
+    if classification:
+        return model, CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    return model, MSELoss()
+
+
+def make_optimizer(options: argparse.Namespace) -> Any:
+    """The optimizer that the options name."""
+    from ..training import optimizers
+
+    return optimizers.get(
+        {
+            "name": options.optimizer,
+            "lr": options.lr,
+            "weight_decay": options.weight_decay,
+            "clip_norm": options.clip_norm,
+        }
+    )
+
+
+def metric_of(task: str) -> str:
+    """The metric that is reported for a task."""
+    return "accuracy" if task == "classification" else "r2"
+
+
+def held_out(result: dict[str, float], samples: int) -> str:
+    """The held-out figures as text."""
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in reversed(result.items()))
+    return f"held-out {figures} ({samples:,} samples)"
+
+
+def stop_when_diverged(trainer: Any, epoch: int, logs: Any) -> None:
+    """An error once the loss is no number: nothing that follows would be worth saving."""
+    from ..errors import DataError
+
+    if not math.isfinite(logs["loss"]):
+        raise DataError(
+            f"the loss became {logs['loss']} in epoch {epoch + 1}; nothing was saved. Lower --lr "
+            "or set --clip-norm 1"
+        )

@@ -1,0 +1,112 @@
+"""One way to all data: a set's name, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..backends.generator import Generator
+from ..errors import DataError, choose
+from .checks import check_finite
+from .images import load_digits, load_fashion_mnist, load_mnist
+from .source import DataSource
+from .tables import _column, _numbers, load_arrays, load_csv, load_npz, numeric, read_csv
+
+NAMED: dict[str, Callable[[str | None], DataSource]] = {
+    "digits": lambda path: load_digits(),
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
+}
+
+
+def load(
+    data: str,
+    target: str | None = None,
+    path: str | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> DataSource:
+    """The data set called `data` ("digits", "mnist", "fashion-mnist"), or that in a file.
+
+    A .csv file has numeric features and a target column (`target`, else the last); an .npz file has
+    the arrays x and y, or x_train, y_train, x_test, y_test. Without a test part of its own a random
+    `test_fraction`, drawn from `seed`, is held out. `path` is the folder of mnist's files.
+
+    >>> load("digits").task
+    'classification'
+    """
+    if data in NAMED:
+        return NAMED[data](path)
+    suffix = Path(data).suffix.lower()
+    if suffix == ".csv":
+        x, y, features, classes = load_csv(data, target)
+        task = "regression" if classes is None else "classification"
+        parts = _hold_out(data, x, y, test_fraction, seed)
+        return DataSource(data, *parts, task, len(classes or ()), classes, features)
+    if suffix == ".npz":
+        arrays = load_npz(data)
+        if "x" in arrays:
+            parts = _hold_out(data, arrays["x"], arrays["y"], test_fraction, seed)
+        else:
+            parts = (arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
+        return _from_arrays(data, *parts)
+    raise DataError(f"{choose('data set', data, NAMED)} Or give a .csv or .npz file")
+
+
+def load_features(path: str, target: str | None = None) -> np.ndarray:
+    """Inputs to predict for, float32 (n, ...): an .npy array, the array x of an .npz, or a .csv.
+
+    A .csv holds features alone; a column named `target` is left out.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        header, rows = read_csv(path)
+        names = header or [f"column {i}" for i in range(len(rows[0]))]
+        dropped = _column(path, names, target) if header and target in header else None
+        columns = [i for i in range(len(names)) if i != dropped]
+        return _numbers(path, rows, columns, names, 1 if header is None else 2)
+    if suffix in (".npy", ".npz"):
+        arrays = load_arrays(path)
+        name = "x" if "x" in arrays else next(iter(arrays)) if len(arrays) == 1 else None
+        if name is None:
+            raise DataError(f"{path} lacks the array 'x'; found {', '.join(arrays)}")
+        return numeric(path, name, arrays[name])
+    raise DataError(f"cannot tell what {path} holds: expected a .csv, .npz or .npy file")
+
+
+def _hold_out(
+    data: str, x: np.ndarray, y: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A random training part and the held-out rest."""
+    n = len(x)
+    held = round(n * fraction)
+    if not 0 < held < n:
+        raise DataError(f"{data}: holding out {fraction:g} of {n} rows leaves a part empty")
+    order = Generator(seed).permutation(n)
+    train, test = order[held:], order[:held]
+    return x[train], y[train], x[test], y[test]
+
+
+def _from_arrays(
+    name: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
+) -> DataSource:
+    """Integers (n,) are classes, floating targets are values."""
+    if y_train.dtype.kind in "iub" and y_train.ndim == 1:
+        labels = [y.astype(np.int64) for y in (y_train, y_test)]
+        low, high = (int(f([f(y) for y in labels])) for f in (min, max))
+        if low < 0:
+            raise DataError(f"{name}: class labels must not be negative, found {low}")
+        return DataSource(
+            name, x_train, labels[0], x_test, labels[1], "classification", high + 1
+        )
+    if y_train.dtype.kind != "f":
+        raise DataError(
+            f"{name}: y must hold integers (n,) for classes or floating values, found "
+            f"{y_train.dtype} of shape {y_train.shape}"
+        )
+    for part, y in (("y_train", y_train), ("y_test", y_test)):
+        check_finite(y, f"{name}: {part}")
+    values = [y.astype(np.float32) for y in (y_train, y_test)]
+    return DataSource(name, x_train, values[0], x_test, values[1], "regression")

@@ -1,0 +1,95 @@
+"""Every .cu file compiles for the GPUs that tercet supports, without one, and does not spill.
+
+With CuPy's NVRTC where it can be loaded (pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12), which is
+what users' machines compile with; else with nvcc where it is on the PATH.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tercet import kernels
+from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, REAL_TYPES, expand, signatures
+from tercet.kernels import FAMILIES
+from tercet.kernels.spec import FLOATS, NUMBERS
+
+ARCHITECTURES = (80, 90)
+# Families whose kernels also run on integers, and on which.
+ELEMENTS = {"indexing": NUMBERS, "reduction": (*FLOATS, "int32", "int64")}
+# Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
+# step, and its sums of squares.
+DOUBLE_ALLOWED = ("elementwise", "optimizer")
+
+# (text, options, folder, assembly) -> PTX if `assembly`, else what the assembler reports
+Compile = Callable[[str, tuple[str, ...], Path, bool], str]
+
+
+def nvrtc_compile(text: str, options: tuple[str, ...], folder: Path, assembly: bool) -> str:
+    from cupy_backends.cuda.libs import nvrtc
+
+    program = nvrtc.createProgram(text, "cuda.cu", [], [])
+    try:
+        nvrtc.compileProgram(program, [*options, *CUPY_OPTIONS, "--ptxas-options=-v"])
+    except nvrtc.NVRTCError:
+        raise AssertionError(nvrtc.getProgramLog(program)) from None
+    log = nvrtc.getProgramLog(program)
+    assert "warning" not in log, log
+    if not assembly:
+        return str(log)
+    ptx = nvrtc.getPTX(program)
+    return ptx.decode() if isinstance(ptx, bytes) else ptx
+
+
+def nvcc_compile(text: str, options: tuple[str, ...], folder: Path, assembly: bool) -> str:
+    source, built = folder / "cuda.cu", folder / "built"
+    source.write_text(text)
+    kind = "-ptx" if assembly else "-cubin"
+    command = ["nvcc", *options, "-ftz=true", kind, "-Xptxas", "-v", "-o", built, source]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "warning" not in result.stderr, result.stderr
+    return built.read_text() if assembly else result.stderr
+
+
+@pytest.fixture(scope="session")
+def compile_cuda() -> Compile:
+    try:
+        from cupy_backends.cuda.libs import nvrtc
+
+        nvrtc.getVersion()
+    except (ImportError, RuntimeError) as error:
+        why = str(error).strip()
+    else:
+        return nvrtc_compile
+    if shutil.which("nvcc"):
+        return nvcc_compile
+    pytest.skip(f"no CUDA compiler: nvcc is not on the PATH, and NVRTC does not load ({why})")
+
+
+def source_of(family: str) -> Path:
+    return Path(kernels.__file__).parent / family / "cuda.cu"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_compiles_without_spilling(
+    family: str, architecture: int, compile_cuda: Compile, tmp_path: Path
+) -> None:
+    for dtype in ELEMENTS.get(family, FLOATS):
+        options = (f"-arch=sm_{architecture}", *OPTIONS, f"-DREAL={REAL_TYPES[dtype]}")
+        report = compile_cuda(expand(source_of(family)), options, tmp_path, False)
+        spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
+        assert len(spills) >= len(signatures(source_of(family)))
+        assert set(spills) == {("0", "0")}, report
+
+
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f not in DOUBLE_ALLOWED])
+def test_float_code_has_no_double_arithmetic(
+    family: str, compile_cuda: Compile, tmp_path: Path
+) -> None:
+    options = ("-arch=compute_80", *OPTIONS, "-DREAL=float")
+    assembly = compile_cuda(expand(source_of(family)), options, tmp_path, True)
+    assert re.findall(r"^\s+(?:@\S+ )?[a-z]\S*\.f64\b.*", assembly, re.MULTILINE) == []

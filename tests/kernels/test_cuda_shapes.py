@@ -1,0 +1,107 @@
+"""Sizes at which the CUDA launchers choose another geometry; every backend must agree at them.
+
+Long rows (a block each instead of a warp), few rows, long columns (cut into chunks), more tiles
+than blocks, and lengths that are no multiple of anything.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tercet.backends import Backend
+from tercet.kernels import TABLE
+from tercet.kernels.spec import FLOATS, Sample
+
+from .conformance import cast, compare, run
+
+ROWS = ((3, 1500), (1, 300), (2, 1025), (130, 33))
+
+
+def softmax(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for shape in ROWS:
+        x = rng.normal(size=shape)
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        dout = rng.normal(size=shape)
+        yield "softmax_forward", Sample({"x": x})
+        yield "log_softmax_forward", Sample({"x": x})
+        yield "softmax_backward", Sample({"dout": dout, "out": p})
+        yield "log_softmax_backward", Sample({"dout": dout, "out": np.log(p)})
+
+
+def cross_entropy(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for n, c in ROWS:
+        logits = rng.normal(size=(n, c))
+        target = rng.integers(2, c, size=n)
+        target[n // 2] = 1 if n > 1 else 0
+        weights = {
+            "class_weight": rng.uniform(0.5, 2, size=c),
+            "sample_weight": rng.uniform(0.5, 2, size=n),
+        }
+        top = logits.max(axis=1)
+        stats = np.stack([top, np.log(np.exp(logits - top[:, None]).sum(axis=1))])
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        saved = {"stats": stats}
+        for reduction in ("mean", "none"):
+            dout = {"dout": rng.normal(size=(n,) if reduction == "none" else ())}
+            hard = {"logits": logits, "target": target} | weights
+            soft = {"logits": logits, "target": probabilities} | weights
+            attributes: dict[str, Any] = {"label_smoothing": 0.1, "reduction": reduction}
+            ignoring = attributes | {"ignore_index": 1}
+            norm = {"norm": np.array(3.5)}
+            yield "cross_entropy_forward", Sample(hard, ignoring)
+            yield "cross_entropy_backward", Sample(dout | hard | saved | norm, ignoring)
+            yield "soft_cross_entropy_forward", Sample(soft, attributes)
+            yield "soft_cross_entropy_backward", Sample(dout | soft | saved, attributes)
+
+
+def reductions(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    shapes = (
+        (1, 20000, 1), (3, 9000, 1), (200, 33, 1), (1, 9000, 3), (1, 5000, 40), (2, 100, 1100),
+        (3, 0, 2),
+    )  # fmt: skip
+    for shape in shapes:
+        x = rng.integers(-300, 300, size=shape) / 8.0
+        for kind in ("sum", "mean", "max", "min"):
+            if kind != "sum" and shape[1] == 0:
+                continue
+            out = getattr(x, kind)(axis=1)
+            yield "reduce_forward", Sample({"x": x}, {"kind": kind})
+            inputs = {"dout": rng.normal(size=out.shape), "x": x, "out": out}
+            yield "reduce_backward", Sample(inputs, {"kind": kind})
+            if kind in ("max", "min"):
+                yield "argreduce", Sample({"x": x}, {"kind": kind})
+
+
+def dense(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for n, k, m in ((1500, 3, 5), (40, 2, 1200), (129, 4, 64)):
+        x, weight = rng.normal(size=(n, k)), rng.normal(size=(k, m))
+        bias = rng.normal(size=m)
+        z = x @ weight + bias
+        attributes: dict[str, Any] = {"activation": "tanh", "alpha": 0.0}
+        arrays = {"x": x, "weight": weight, "bias": bias}
+        yield "dense_forward", Sample(arrays, attributes | {"save_pre": True})
+        inputs = {"dout": rng.normal(size=z.shape), "x": x, "weight": weight, "saved": np.tanh(z)}
+        yield "dense_backward", Sample(inputs, attributes | {"needs": (True, True, True)})
+        yield "dense_backward", Sample(inputs, attributes | {"needs": (False, False, True)})
+
+
+def rows_by_index(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for rows, columns, count in ((300, 5, 77), (3, 100, 1000), (5, 33, 31)):
+        index = rng.integers(-1, rows + 1, size=count)
+        yield "take_rows", Sample({"x": rng.normal(size=(rows, columns)), "index": index})
+        dout = rng.normal(size=(count, columns))
+        yield "scatter_add_rows", Sample({"dout": dout, "index": index}, {"rows": rows})
+
+
+CASES = {f.__name__: f for f in (softmax, cross_entropy, reductions, dense, rows_by_index)}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("cases", CASES)
+def test_agrees_at_other_geometries(backend: Backend, cases: str, dtype: str) -> None:
+    for name, sample in CASES[cases](np.random.default_rng(3)):
+        kernel = TABLE[name]
+        inputs = cast(kernel, sample, dtype)
+        got = run(backend, kernel, inputs, sample.attributes)
+        compare(kernel, inputs, sample.attributes, got, dtype)

@@ -1,0 +1,400 @@
+"""Metrics: figures of outputs against targets, added up over batches.
+
+Each equals the metric of the whole data, however it was cut into batches. Inputs are NumPy arrays;
+sums are float64. Without any sample a metric's result is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError, ShapeError, choose
+
+Weights = np.ndarray | None
+
+
+class Metric:
+    """Base of the metrics: `reset`, `update` for each batch, `result`."""
+
+    name: str
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        raise NotImplementedError
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        """Add a batch: outputs (n, ...), targets (n, ...), sample_weight (n,) or None."""
+        raise NotImplementedError
+
+    def result(self) -> float:
+        """The metric of all batches since `reset`."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _Mean(Metric):
+    """A weighted mean of one number for each sample."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._total = self._weight = 0.0
+
+    def _add(self, values: np.ndarray, weight: Weights) -> None:
+        if weight is None:
+            self._total += float(values.sum(dtype=np.float64))
+            self._weight += len(values)
+        else:
+            self._total += float(np.dot(values.astype(np.float64), weight))
+            self._weight += float(weight.sum(dtype=np.float64))
+
+    def result(self) -> float:
+        return self._total / self._weight if self._weight else math.nan
+
+
+def _rows(name: str, outputs: np.ndarray, targets: np.ndarray) -> None:
+    if not outputs.ndim or not targets.ndim or len(outputs) != len(targets):
+        raise ShapeError(
+            f"{name}: outputs {outputs.shape} and targets {targets.shape} differ in length"
+        )
+
+
+def _labels(
+    name: str, outputs: np.ndarray, targets: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true classes (n,), from classes (n, c) or a binary output (n,) or (n, 1)."""
+    _rows(name, outputs, targets)
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        predicted = outputs.argmax(axis=1)
+        true = targets.argmax(axis=1) if targets.shape == outputs.shape else targets
+    else:
+        predicted = (outputs.reshape(len(outputs), -1) > threshold).reshape(-1).astype(np.int64)
+        true = targets
+    if true.size != len(outputs):
+        raise ShapeError(
+            f"{name}: expected targets (n,), or one-hot as the outputs; found outputs "
+            f"{outputs.shape} and targets {targets.shape}"
+        )
+    return predicted, true.reshape(-1)
+
+
+class Accuracy(_Mean):
+    """The share of samples whose class is predicted.
+
+    Outputs (n, c) predict the largest; outputs (n,) or (n, 1) predict 1 above the threshold, which
+    is 0 for logits and 0.5 for probabilities (`from_logits=False`) unless given.
+
+    >>> m = Accuracy()
+    >>> m.update(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1])); m.result()
+    0.5
+    """
+
+    name = "accuracy"
+
+    def __init__(self, from_logits: bool = True, threshold: float | None = None) -> None:
+        self.threshold = _threshold(from_logits, threshold)
+        super().__init__()
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        predicted, true = _labels(self.name, outputs, targets, self.threshold)
+        self._add(predicted == true, sample_weight)
+
+
+def _threshold(from_logits: bool, threshold: float | None) -> float:
+    return (0.0 if from_logits else 0.5) if threshold is None else threshold
+
+
+class TopKAccuracy(_Mean):
+    """The share of samples whose class is among the k largest outputs (n, c)."""
+
+    def __init__(self, k: int = 5) -> None:
+        if k < 1:
+            raise OptionError(f"TopKAccuracy: k must be at least 1, found {k}")
+        self.k, self.name = k, f"top_{k}_accuracy"
+        super().__init__()
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        _rows(self.name, outputs, targets)
+        if outputs.ndim != 2:
+            raise ShapeError(f"{self.name}: expected outputs (n, classes), found {outputs.shape}")
+        if targets.shape == outputs.shape:
+            targets = targets.argmax(axis=1)
+        own = np.take_along_axis(outputs, targets.reshape(-1, 1).astype(np.int64), axis=1)
+        # A NaN output of the true class ranks last.
+        hit = ((outputs > own).sum(axis=1) < self.k) & ~np.isnan(own[:, 0])
+        self._add(hit, sample_weight)
+
+
+class _Counts(Metric):
+    """True positives, predicted and actual counts for each class."""
+
+    def __init__(
+        self, average: str = "auto", from_logits: bool = True, threshold: float | None = None
+    ) -> None:
+        if average not in ("auto", "binary", "macro", "micro", "weighted"):
+            known = ("auto", "binary", "macro", "micro", "weighted")
+            raise OptionError(choose("average", average, known))
+        self.average = average
+        self.threshold = _threshold(from_logits, threshold)
+        self.reset()
+
+    def reset(self) -> None:
+        self._counts = np.zeros((3, 0))
+        self._binary = False
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        predicted, true = _labels(self.name, outputs, targets, self.threshold)
+        columns = outputs.shape[1] if outputs.ndim == 2 else 1
+        self._binary = columns <= 2
+        classes = max(columns, 2)
+        true = true.astype(np.int64)
+        if true.size and (true.min() < 0 or true.max() >= classes):
+            raise ShapeError(f"{self.name}: targets must lie in [0, {classes})")
+        if self._counts.shape[1] != classes:
+            self._counts = np.zeros((3, classes))
+        hits = predicted == true
+        weight = np.ones(len(true)) if sample_weight is None else sample_weight
+        for row, labels, w in (
+            (0, true[hits], weight[hits]),
+            (1, predicted, weight),
+            (2, true, weight),
+        ):
+            self._counts[row] += np.bincount(labels, w, classes)
+
+    def result(self) -> float:
+        hits, predicted, actual = self._counts
+        if not actual.sum():
+            return math.nan
+        average = self.average
+        if average == "auto":
+            average = "binary" if self._binary else "macro"
+        if average == "binary":
+            if not self._binary:
+                raise OptionError(
+                    f"{self.name}: average='binary' needs two classes, found {len(actual)}; choose "
+                    "macro, micro or weighted"
+                )
+            return float(self._score(hits[1], predicted[1], actual[1]))
+        if average == "micro":
+            return float(self._score(hits.sum(), predicted.sum(), actual.sum()))
+        scores = self._score(hits, predicted, actual)
+        if average == "weighted":
+            return float(np.average(scores, weights=actual))
+        seen = (actual + predicted) > 0
+        return float(scores[seen].mean())
+
+    def _score(self, hits: Any, predicted: Any, actual: Any) -> Any:
+        raise NotImplementedError
+
+
+def _ratio(a: Any, b: Any) -> Any:
+    """a / b, 0 where b is 0."""
+    return np.divide(a, b, out=np.zeros_like(np.asarray(a, np.float64)), where=np.asarray(b) > 0)
+
+
+class Precision(_Counts):
+    """True positives over predicted positives; 0 where nothing was predicted.
+
+    With outputs (n,), (n, 1) or (n, 2) that of class 1; with more classes the mean over classes
+    that occur, unless `average` is "micro" or "weighted".
+    """
+
+    name = "precision"
+
+    def _score(self, hits: Any, predicted: Any, actual: Any) -> Any:
+        return _ratio(hits, predicted)
+
+
+class Recall(_Counts):
+    """True positives over actual positives; averaged as Precision is."""
+
+    name = "recall"
+
+    def _score(self, hits: Any, predicted: Any, actual: Any) -> Any:
+        return _ratio(hits, actual)
+
+
+class F1(_Counts):
+    """2 precision recall / (precision + recall); averaged as Precision is."""
+
+    name = "f1"
+
+    def _score(self, hits: Any, predicted: Any, actual: Any) -> Any:
+        return _ratio(2.0 * hits, predicted + actual)
+
+
+class AUC(Metric):
+    """The area under the ROC curve of a binary output (n,) or (n, 1), or of class 1 of (n, 2).
+
+    It is the probability that a positive scores above a negative, ties counting one half (Hanley &
+    McNeil, 1982). NaN unless both classes occur.
+
+    >>> m = AUC()
+    >>> m.update(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])); m.result()
+    0.75
+    """
+
+    name = "auc"
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._scores: list[np.ndarray] = []
+        self._true: list[np.ndarray] = []
+        self._weights: list[np.ndarray] = []
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        _rows(self.name, outputs, targets)
+        if outputs.ndim == 2 and outputs.shape[1] == 2:
+            # The order of p(1) is the order of the difference of the logits.
+            scores = outputs[:, 1].astype(np.float64) - outputs[:, 0]
+        elif outputs.size == len(outputs):
+            scores = outputs.reshape(-1).astype(np.float64)
+        else:
+            raise ShapeError(f"auc: expected a binary output, found outputs {outputs.shape}")
+        if targets.shape == outputs.shape and outputs.ndim == 2 and outputs.shape[1] == 2:
+            targets = targets[:, 1]
+        self._scores.append(scores)
+        self._true.append(targets.reshape(-1) > 0.5)
+        self._weights.append(np.ones(len(scores)) if sample_weight is None else sample_weight)
+
+    def result(self) -> float:
+        if not self._scores:
+            return math.nan
+        scores, true, weight = (
+            np.concatenate(parts) for parts in (self._scores, self._true, self._weights)
+        )
+        _, rank = np.unique(scores, return_inverse=True)
+        positive = np.bincount(rank, weight * true)
+        negative = np.bincount(rank, weight * ~true)
+        below = np.cumsum(negative) - negative
+        pairs = positive.sum() * negative.sum()
+        return float((positive * (below + 0.5 * negative)).sum() / pairs) if pairs else math.nan
+
+
+def _errors(name: str, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """outputs - targets as (n, m) float64; (n, 1) and (n,) agree."""
+    _rows(name, outputs, targets)
+    if outputs.shape != targets.shape and (outputs.size != len(outputs) or targets.size != len(
+        outputs
+    )):  # fmt: skip
+        raise ShapeError(f"{name}: outputs {outputs.shape} and targets {targets.shape} differ")
+    n = len(outputs)
+    difference: np.ndarray = outputs.reshape(n, -1).astype(np.float64) - targets.reshape(n, -1)
+    return difference
+
+
+class MSE(_Mean):
+    """The mean squared error, over all elements."""
+
+    name = "mse"
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        self._add((_errors(self.name, outputs, targets) ** 2).mean(axis=1), sample_weight)
+
+
+class RMSE(MSE):
+    """The square root of the mean squared error."""
+
+    name = "rmse"
+
+    def result(self) -> float:
+        return math.sqrt(super().result())
+
+
+class MAE(_Mean):
+    """The mean absolute error, over all elements."""
+
+    name = "mae"
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        self._add(np.abs(_errors(self.name, outputs, targets)).mean(axis=1), sample_weight)
+
+
+class R2(Metric):
+    """1 - sum (y - f)^2 / sum (y - mean y)^2, averaged over outputs.
+
+    An output whose targets never vary counts 1 if it is met exactly, else 0.
+    """
+
+    name = "r2"
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._weight = 0.0
+        self._mean: Any = 0.0
+        self._spread: Any = 0.0
+        self._residual: Any = 0.0
+
+    def update(
+        self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
+    ) -> None:
+        errors = _errors(self.name, outputs, targets)
+        y = targets.reshape(len(targets), -1).astype(np.float64)
+        w = np.ones((len(y), 1)) if sample_weight is None else sample_weight.reshape(-1, 1)
+        total = float(w.sum())
+        if not total:
+            return
+        # Chan, Golub & LeVeque's update of mean and spread, which does not cancel.
+        mean = (w * y).sum(axis=0) / total
+        delta = mean - self._mean
+        together = self._weight + total
+        self._spread = self._spread + (w * (y - mean) ** 2).sum(axis=0)
+        self._spread = self._spread + delta**2 * self._weight * total / together
+        self._mean = self._mean + delta * total / together
+        self._residual = self._residual + (w * errors**2).sum(axis=0)
+        self._weight = together
+
+    def result(self) -> float:
+        if not self._weight:
+            return math.nan
+        spread, residual = np.asarray(self._spread), np.asarray(self._residual)
+        varies = spread > 0
+        score = 1.0 - residual / np.where(varies, spread, 1.0)
+        return float(np.where(varies, score, np.where(residual == 0, 1.0, 0.0)).mean())
+
+
+METRICS: dict[str, Callable[[], Metric]] = {
+    cls.name: cls for cls in (Accuracy, Precision, Recall, F1, AUC, MSE, RMSE, MAE, R2)
+}
+
+
+def get(metric: str | Metric) -> Metric:
+    """A metric from its name ("top_5_accuracy" with any number), or itself.
+
+    >>> get("top_3_accuracy").k
+    3
+    """
+    if isinstance(metric, Metric):
+        return metric
+    top = re.fullmatch(r"top_(\d+)_accuracy", str(metric))
+    if top:
+        return TopKAccuracy(int(top[1]))
+    if metric not in METRICS:
+        raise OptionError(choose("metric", metric, [*METRICS, "top_5_accuracy"]))
+    return METRICS[metric]()
