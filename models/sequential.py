@@ -24,7 +24,9 @@ class Sequential(Model):
     def __init__(self, *layers: Module | Iterable[Module]) -> None:
         super().__init__()
         for layer in layers:
-            for one in [layer] if isinstance(layer, Module) else layer:
+            # A Sequential can be iterated, too, but stays one layer inside another.
+            several = isinstance(layer, Iterable) and not isinstance(layer, Module)
+            for one in layer if several else [layer]:
                 self.add(one)
 
     def add(self, layer: Module) -> None:

@@ -184,9 +184,9 @@ def test_a_wrong_argument_is_named(args: tuple[object, ...], message: str) -> No
 
 def test_an_unknown_kernel_or_element_type_is_named() -> None:
     runtime, source = SimulatedRuntime(), source_of("activation")
-    with pytest.raises(DTypeError, match="activation/cuda.cu has no kernel 'gelu'"):
+    with pytest.raises(DTypeError, match=r"activation/cuda\.cu has no kernel 'gelu'"):
         runtime.launch(source, "gelu", np.dtype("float32"), (1,), (64,), ())
-    with pytest.raises(DTypeError, match="activation_forward .* float16 elements"):
+    with pytest.raises(DTypeError, match=r"activation_forward .* float16 elements"):
         runtime.launch(source, "activation_forward", np.dtype("float16"), (1,), (64,), ())
 
 

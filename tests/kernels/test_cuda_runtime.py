@@ -1,0 +1,141 @@
+"""The CuPy runtime's own decisions, against a stand-in for CuPy: no GPU is needed."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tercet.backends.cuda_runtime import CupyRuntime
+from tercet.backends.cupy_backend import CupyBackend
+from tercet.errors import BackendError
+from tercet.kernels.activation.cuda import SOURCE
+
+FLOAT = np.dtype("float32")
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise OutOfMemoryError
+
+
+class FakeModule:
+    """Keeps what it is compiled from and launched with; fails to compile if told how."""
+
+    failure: Exception | None = None
+    made: list["FakeModule"] = []  # noqa: RUF012 - the fixture gives each test a fresh one
+
+    def __init__(self, code: str, options: tuple[str, ...]) -> None:
+        self.code, self.options, self.launches = code, options, []
+        FakeModule.made.append(self)
+
+    def compile(self) -> None:
+        if FakeModule.failure is not None:
+            raise FakeModule.failure
+
+    def get_function(self, name: str) -> Any:
+        def function(*args: Any, **kwargs: Any) -> None:
+            self.launches.append((name, args, kwargs))
+
+        return function
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    pool = SimpleNamespace(
+        used_bytes=lambda: 1 << 20, total_bytes=lambda: 3 << 20, free_bytes=lambda: 2 << 20
+    )
+    device = SimpleNamespace(attributes={"MultiProcessorCount": 132})
+    fake = SimpleNamespace(
+        ndarray=np.ndarray,
+        empty=np.empty,
+        asnumpy=np.array,
+        matmul=np.matmul,
+        RawModule=FakeModule,
+        get_default_memory_pool=lambda: pool,
+        cuda=SimpleNamespace(
+            Device=lambda: device,
+            memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+            runtime=SimpleNamespace(memGetInfo=lambda: (5 << 20, 80 << 20)),
+        ),
+    )
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setattr(FakeModule, "made", [])
+    monkeypatch.setattr(FakeModule, "failure", None)
+    return fake
+
+
+def launch(runtime: CupyRuntime, dtype: np.dtype[Any]) -> None:
+    x = np.zeros(4, dtype)
+    runtime.launch(SOURCE, "activation_forward", dtype, (1,), (256,), (x, None, 4, 1, 0.5))
+
+
+def test_a_module_is_compiled_once_for_each_element_type(cupy: SimpleNamespace) -> None:
+    runtime = CupyRuntime()
+    assert runtime.multiprocessors == 132
+    for dtype in ("float32", "float32", "float64"):
+        launch(runtime, np.dtype(dtype))
+    assert [m.options for m in FakeModule.made] == [
+        ("--std=c++17", "-DREAL=float"),
+        ("--std=c++17", "-DREAL=double"),
+    ]
+    assert "#include" not in FakeModule.made[0].code
+    assert len(FakeModule.made[0].launches) == 2
+
+
+def test_scalars_arrive_in_the_declared_c_types(cupy: SimpleNamespace) -> None:
+    launch(CupyRuntime(), FLOAT)
+    ((name, (grid, block, args), options),) = FakeModule.made[0].launches
+    assert (name, grid, block, options) == ("activation_forward", (1,), (256,), {"shared_mem": 0})
+    # A null pointer must be a number of a pointer's size: CuPy has none for None.
+    assert [type(a) for a in args] == [np.ndarray, np.uintp, np.int64, np.int32, np.float32]
+
+
+@pytest.mark.parametrize(
+    ("said", "wheel"),
+    [
+        ('Failure finding "libnvrtc.so.13 or libnvrtc.so.12"', "nvidia-cuda-nvrtc-cu12"),
+        ("CuPy failed to find CUDA headers", "nvidia-cuda-runtime-cu12"),
+    ],
+)
+def test_a_missing_part_of_cuda_is_named(cupy: SimpleNamespace, said: str, wheel: str) -> None:
+    FakeModule.failure = RuntimeError(said)
+    message = f"kernels/activation/cuda.cu cannot be compiled: .*pip install {wheel}.*{said[:9]}"
+    with pytest.raises(BackendError, match=message):
+        launch(CupyRuntime(), FLOAT)
+
+
+def test_a_missing_cublas_is_named(cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def matmul(*_: Any, **__: Any) -> None:
+        raise ImportError("libcublas.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(cupy, "matmul", matmul)
+    x = np.ones((2, 2))
+    with pytest.raises(BackendError, match=r"matrix product.*pip install nvidia-cublas-cu12"):
+        CupyRuntime().gemm(x, x, x)
+
+
+def test_out_of_memory_says_what_was_asked_for_and_what_is_free(
+    cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cupy, "empty", refuse)
+    wanted = r"shape \(1024, 1024\), float32, needs 4\.0 MiB; 5\.0 of 80\.0 MiB are free.* 2\.0 MiB"
+    with pytest.raises(BackendError, match=wanted):
+        CupyRuntime().empty((1024, 1024), FLOAT)
+
+
+def test_memory_summary(cupy: SimpleNamespace) -> None:
+    runtime = CupyRuntime()
+    assert runtime.memory_summary().startswith(
+        "cupy: 1.0 MiB of pooled arrays in use, 3.0 MiB held"
+    )
+
+
+def test_the_backend_takes_every_kernel_but_copies_from_cuda(cupy: SimpleNamespace) -> None:
+    own = CupyBackend.implementations(SimpleNamespace(runtime=CupyRuntime()))  # type: ignore
+    from tercet.kernels import TABLE
+
+    assert set(TABLE) - set(own) == {"copy", "fill"}
