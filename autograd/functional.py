@@ -357,9 +357,7 @@ def _pointwise(
     return out.reshape(x.shape) if reduction == "none" else out
 
 
-def mse_loss(
-    x: Operand, target: Any, reduction: str = "mean", sample_weight: Any = None
-) -> Tensor:
+def mse_loss(x: Operand, target: Any, reduction: str = "mean", sample_weight: Any = None) -> Tensor:
     """Mean squared error (x - target)^2; x and target of one shape, sample_weight (n,).
 
     >>> mse_loss([1.0, 2.0], [0.0, 0.0]).item()
@@ -368,9 +366,7 @@ def mse_loss(
     return _pointwise("mse", "mse_loss", x, target, reduction, sample_weight)
 
 
-def mae_loss(
-    x: Operand, target: Any, reduction: str = "mean", sample_weight: Any = None
-) -> Tensor:
+def mae_loss(x: Operand, target: Any, reduction: str = "mean", sample_weight: Any = None) -> Tensor:
     """Mean absolute error |x - target|."""
     return _pointwise("mae", "mae_loss", x, target, reduction, sample_weight)
 

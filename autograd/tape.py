@@ -32,7 +32,7 @@ class _Mode(threading.local):
 _mode = _Mode()
 
 
-class no_grad(ContextDecorator):  # noqa: N801 - the name that PyTorch users know
+class no_grad(ContextDecorator):
     """Inside the block, or the decorated function, nothing is recorded for differentiation.
 
     >>> import tercet as tc

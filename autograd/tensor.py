@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeAlias, Union
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from .functions.reduction import Reduce
 from .functions.shape import Expand, Reshape, Slice, TakeRows, Transpose
 from .tape import Node, apply
 
-Scalar: TypeAlias = Union[int, float, bool]
-Operand: TypeAlias = "Tensor | np.ndarray | Scalar"
+Scalar: TypeAlias = int | float | bool
+Operand: TypeAlias = "Tensor | np.ndarray | Scalar | Sequence[Any]"
 
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))
 _default_dtype = np.dtype("float32")
@@ -421,7 +421,8 @@ class Tensor:
         out = _tensor(apply(Reduce, x, kind=kind, axes=axes))
         if self.dtype.kind != "f":
             counts = kind == "sum" and self.dtype.kind == "b"
-            out = out.astype(_default_dtype if kind == "mean" else "int64" if counts else self.dtype)
+            whole = np.dtype("int64") if counts else self.dtype
+            out = out.astype(_default_dtype if kind == "mean" else whole)
         if keepdims:
             out = out.reshape(*(1 if i in axes else n for i, n in enumerate(self.shape)))
         return out
@@ -449,8 +450,8 @@ class Tensor:
         axes = _axes("var", axis, self.ndim)
         count = math.prod(self.shape[i] for i in axes)
         centred = self - self.mean(axes, keepdims=True)
-        return centred.square().sum(axes, keepdims) * (1.0 / max(count - ddof, 0) if count > ddof
-                                                       else math.nan)  # fmt: skip
+        scale = 1.0 / (count - ddof) if count > ddof else math.nan
+        return centred.square().sum(axes, keepdims) * scale
 
     def std(
         self, axis: int | Sequence[int] | None = None, keepdims: bool = False, ddof: int = 0
@@ -473,9 +474,10 @@ class Tensor:
         if self.shape[at] == 0:
             raise ShapeError(f"arg{kind} over an empty axis of shape {self.shape} has no value")
         x = self.data if self.data.flags.c_contiguous else self.backend.contiguous(self.data)
-        cube = x.reshape(math.prod(self.shape[:at]), self.shape[at], math.prod(self.shape[at + 1 :]))
+        before, after = self.shape[:at], self.shape[at + 1 :]
+        cube = x.reshape(math.prod(before), self.shape[at], math.prod(after))
         out = self.backend.ops.argreduce(cube, kind=kind)
-        return Tensor(out.reshape(self.shape[:at] + self.shape[at + 1 :]), self.backend)
+        return Tensor(out.reshape(before + after), self.backend)
 
     # Shape
 
@@ -486,7 +488,9 @@ class Tensor:
         if wanted.count(-1) == 1 and known and self.size % known == 0:
             wanted = tuple(self.size // known if s == -1 else s for s in wanted)
         if -1 in wanted or math.prod(wanted) != self.size:
-            raise ShapeError(f"reshape: {self.shape} has {self.size} elements, {wanted} does not fit")
+            raise ShapeError(
+                f"reshape: {self.shape} has {self.size} elements, {wanted} does not fit"
+            )
         return self if wanted == self.shape else _tensor(apply(Reshape, self, shape=wanted))
 
     def flatten(self, start: int = 0) -> Tensor:
@@ -510,7 +514,7 @@ class Tensor:
         return self.transpose(order)
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
+    def T(self) -> Tensor:
         return self.transpose()
 
     def expand_dims(self, axis: int) -> Tensor:

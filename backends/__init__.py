@@ -14,7 +14,8 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ..errors import BackendError, choose
-from .backend import Array, Backend, DType
+from ..kernels.spec import Array
+from .backend import Backend, DType
 from .generator import Generator
 
 PREFERENCE = ("cupy", "numba", "numpy")

@@ -113,29 +113,32 @@ class RandomState:
 
     def __init__(self, backend: Backend, seed: int) -> None:
         self._backend = backend
+        self.state = backend.empty((3,), np.dtype("uint32"))
         self.seed(seed)
 
     def seed(self, seed: int, step: int = 0) -> None:
         """Begin again from `seed`, an integer in [0, 2**64), at `step`."""
         if not 0 <= seed < 2**64:
             raise OptionError(f"seed must be an integer in [0, 2**64), found {seed}")
-        self._seed, self.step, self._stream = seed, step, 0
-        self._write()
+        self.step, self._stream = step, 0
+        for at, word in enumerate((seed & 0xFFFFFFFF, seed >> 32, step)):
+            self._write(at, word)
 
     def advance(self) -> None:
         """Begin the next step: the same streams give new numbers."""
         self.step = (self.step + 1) % 2**32
         self._stream = 0
-        self._write()
+        self._write(2, self.step)
 
     def stream(self) -> int:
         """The next unused stream of this step."""
         self._stream += 1
         return self._stream - 1
 
-    def _write(self) -> None:
-        words = [self._seed & 0xFFFFFFFF, self._seed >> 32, self.step]
-        self.state = self._backend.asarray(np.array(words, np.uint32))
+    def _write(self, at: int, word: int) -> None:
+        # In place: kernels that were given the array see the new value.
+        place = self.state[at : at + 1]
+        self._backend.ops.fill(shape=(1,), dtype="uint32", value=word, out=(place,))
 
 
 class Backend:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels import FAMILIES
-from .backend import Array, Backend, DType, Implementation
+from ..kernels.spec import Array
+from .backend import Backend, DType, Implementation
 from .cuda_runtime import CupyRuntime, Runtime
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Backend, DType
+from ..kernels.spec import Array
+from .backend import Backend, DType
 from .pool import Pool
 
 

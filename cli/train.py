@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
     Run(
         data=options.data,
         data_path=options.data_path,
-        target=options.target,
+        target=source.target_name,
         test_fraction=options.test_fraction,
         seed=options.seed,
         task=source.task,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: Any) -> Any: ...
 
 
 class TensorDataset:
@@ -34,7 +35,7 @@ class TensorDataset:
 
     def __init__(self, *arrays: Any) -> None:
         self.arrays = tuple(
-            np.ascontiguousarray(a.numpy() if hasattr(a, "numpy") else a) for a in arrays
+            np.asarray(a.numpy() if hasattr(a, "numpy") else a, order="C") for a in arrays
         )
         if not arrays or any(np.ndim(a) == 0 or len(a) == 0 for a in self.arrays):
             raise DataError("TensorDataset needs one array or more, none of them empty")
@@ -69,9 +70,7 @@ class Subset:
         return self.dataset[picked if isinstance(picked, np.ndarray) else int(picked)]
 
 
-def random_split(
-    dataset: Dataset, lengths: Sequence[float], seed: int = 0
-) -> list[Subset]:
+def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> list[Subset]:
     """Disjoint random subsets, of the given lengths or of fractions that sum to 1.
 
     With fractions, what rounding down leaves over goes to the first subsets, one sample each.
@@ -96,7 +95,7 @@ def random_split(
             )
     order = Generator(seed).permutation(n)
     ends = np.cumsum([0, *sizes])
-    return [Subset(dataset, order[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [Subset(dataset, order[a:b]) for a, b in pairwise(ends)]
 
 
 def supports_batches(dataset: Dataset) -> bool:

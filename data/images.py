@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.request
 from importlib.resources import files
 from pathlib import Path
 
@@ -109,13 +108,13 @@ def _load(
             found = _files_in(cache)
             assert found is not None
     x_train, y_train, x_test, y_test = (read_idx(file) for file in found)
-    for images, labels in ((x_train, y_train), (x_test, y_test)):
+    for images, labels, file in ((x_train, y_train, found[1]), (x_test, y_test, found[3])):
         if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
             raise DataError(
                 f"{found[0].parent}: expected images (n, 28, 28) and labels (n,), found "
                 f"{images.shape} and {labels.shape}; fetch the files again"
             )
-        check_labels(labels, len(classes), str(found[1]))
+        check_labels(labels, len(classes), str(file))
     return DataSource(
         name,
         x_train.astype(np.float32) / 255.0,
@@ -148,6 +147,10 @@ def _files_in(folder: Path) -> list[Path] | None:
 
 def download(name: str, address: str, sums: tuple[str, ...], folder: Path) -> None:
     """Fetch the four files of a set into `folder`; a file with a wrong checksum is not kept."""
+    # Costs more to import than the rest of tercet's data code, and is used once if ever.
+    import http.client
+    import urllib.request
+
     advice = (
         "download the files by hand into a folder and give it with --data-path (path=), or set "
         "TERCET_DATA to it"
@@ -157,10 +160,10 @@ def download(name: str, address: str, sums: tuple[str, ...], folder: Path) -> No
         try:
             with urllib.request.urlopen(address + file, timeout=TIMEOUT) as answer:
                 content = answer.read()
-        except OSError as error:
-            raise DataError(f"cannot download {name} from {address}{file}: {error}; {advice}") from (
-                error
-            )
+        except (OSError, http.client.HTTPException) as error:
+            raise DataError(
+                f"cannot download {name} from {address}{file}: {error}; {advice}"
+            ) from (error)
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
             raise DataError(

@@ -12,7 +12,7 @@ from ..errors import DataError, choose
 from .checks import check_finite
 from .images import load_digits, load_fashion_mnist, load_mnist
 from .source import DataSource
-from .tables import _column, _numbers, load_arrays, load_csv, load_npz, numeric, read_csv
+from .tables import load_arrays, load_csv, load_npz, numeric, read_csv, read_numbers, to_float32
 
 NAMED: dict[str, Callable[[str | None], DataSource]] = {
     "digits": lambda path: load_digits(),
@@ -41,10 +41,10 @@ def load(
         return NAMED[data](path)
     suffix = Path(data).suffix.lower()
     if suffix == ".csv":
-        x, y, features, classes = load_csv(data, target)
+        x, y, features, classes, name = load_csv(data, target)
         task = "regression" if classes is None else "classification"
         parts = _hold_out(data, x, y, test_fraction, seed)
-        return DataSource(data, *parts, task, len(classes or ()), classes, features)
+        return DataSource(data, *parts, task, len(classes or ()), classes, features, name)
     if suffix == ".npz":
         arrays = load_npz(data)
         if "x" in arrays:
@@ -62,11 +62,11 @@ def load_features(path: str, target: str | None = None) -> np.ndarray:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
-        header, rows = read_csv(path)
+        header, rows, lines = read_csv(path)
         names = header or [f"column {i}" for i in range(len(rows[0]))]
-        dropped = _column(path, names, target) if header and target in header else None
+        dropped = names.index(target) if target in names else None
         columns = [i for i in range(len(names)) if i != dropped]
-        return _numbers(path, rows, columns, names, 1 if header is None else 2)
+        return read_numbers(path, rows, columns, names, lines)
     if suffix in (".npy", ".npz"):
         arrays = load_arrays(path)
         name = "x" if "x" in arrays else next(iter(arrays)) if len(arrays) == 1 else None
@@ -93,20 +93,24 @@ def _from_arrays(
     name: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
 ) -> DataSource:
     """Integers (n,) are classes, floating targets are values."""
+    for part, a, b in (("x", x_train, x_test), ("y", y_train, y_test)):
+        if a.shape[1:] != b.shape[1:] or (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+            raise DataError(
+                f"{name}: {part}_train and {part}_test differ in kind: {a.dtype} {a.shape} and "
+                f"{b.dtype} {b.shape}"
+            )
     if y_train.dtype.kind in "iub" and y_train.ndim == 1:
         labels = [y.astype(np.int64) for y in (y_train, y_test)]
         low, high = (int(f([f(y) for y in labels])) for f in (min, max))
         if low < 0:
             raise DataError(f"{name}: class labels must not be negative, found {low}")
-        return DataSource(
-            name, x_train, labels[0], x_test, labels[1], "classification", high + 1
-        )
+        return DataSource(name, x_train, labels[0], x_test, labels[1], "classification", high + 1)
     if y_train.dtype.kind != "f":
         raise DataError(
             f"{name}: y must hold integers (n,) for classes or floating values, found "
             f"{y_train.dtype} of shape {y_train.shape}"
         )
     for part, y in (("y_train", y_train), ("y_test", y_test)):
-        check_finite(y, f"{name}: {part}")
+        check_finite(to_float32(y), f"{name}: {part}")
     values = [y.astype(np.float32) for y in (y_train, y_test)]
     return DataSource(name, x_train, values[0], x_test, values[1], "regression")

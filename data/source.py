@@ -24,3 +24,4 @@ class DataSource:
     num_classes: int = 0
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    target_name: str | None = None

@@ -30,7 +30,7 @@ class Standardizer:
         self.mean = x.mean(axis=0, dtype=np.float64)
         std = x.std(axis=0, dtype=np.float64)
         # A constant column's deviation is rounding, not spread.
-        constant = std <= 1e-12 * np.abs(self.mean)
+        constant = (x == x[0]).all(axis=0) | (std <= 1e-12 * np.abs(self.mean))
         self.scale = np.where(constant | (std == 0), 1.0, std)
         return self
 

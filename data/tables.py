@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from ..errors import DataError, choose
 from .checks import check_finite, check_same_length
 
 
-def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]]]:
-    """The header, if the first row is one, and the rows of cells; all rows of equal length.
+def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]], list[int]]:
+    """The header, if the first row is one, the rows of cells, and the line where each row ends.
 
-    The first row is a header if none of its cells is a number and a cell of the next row is, or if
-    it names its columns while every cell below is text as well.
+    The first row is a header if none of its cells is a number. All rows are of equal length; empty
+    ones are left out.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -44,12 +44,12 @@ def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]]]:
                 f"{path}, line {line}: expected {width} cells as in the first row, found {len(row)}"
             )
     rows = [row for _, row in numbered]
-    header = None
+    header, lines = None, [line for line, _ in numbered]
     if not any(_is_number(cell) for cell in rows[0]):
-        header, rows = [cell.strip() for cell in rows[0]], rows[1:]
+        header, rows, lines = [cell.strip() for cell in rows[0]], rows[1:], lines[1:]
         if not rows:
             raise DataError(f"{path} holds a header and no rows; expected a row for each sample")
-    return header, rows
+    return header, rows, lines
 
 
 def _numbered(reader: Any) -> Any:
@@ -67,23 +67,22 @@ def _is_number(cell: str) -> bool:
 
 def load_csv(
     path: str | Path, target: str | None = None
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...] | None]:
-    """Features, target, feature names, class names of a CSV table with numeric features.
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...] | None, str]:
+    """Features, target, feature names, class names, target's name of a table of numeric features.
 
     x is float32 (n, d). The target is the column named `target` (or its number, from 0), else the
     last one. Text or whole numbers are classes: y is int64 (n,) and the class names are sorted.
     Other numbers are values to regress: y is float32 and the class names None.
     """
-    header, rows = read_csv(path)
+    header, rows, lines = read_csv(path)
     names = header or [f"column {i}" for i in range(len(rows[0]))]
     if len(names) < 2:
         raise DataError(f"{path} has one column; expected features and a target")
     at = _column(path, names, target)
     features = [i for i in range(len(names)) if i != at]
-    first = 1 if header is None else 2
-    x = _numbers(path, rows, features, names, first)
-    y, classes = _target(path, [row[at].strip() for row in rows], names[at], first)
-    return x, y, tuple(names[i] for i in features), classes
+    x = read_numbers(path, rows, features, names, lines)
+    y, classes = _target(path, [row[at].strip() for row in rows], names[at], lines)
+    return x, y, tuple(names[i] for i in features), classes, names[at]
 
 
 def _column(path: str | Path, names: list[str], target: str | None) -> int:
@@ -91,44 +90,55 @@ def _column(path: str | Path, names: list[str], target: str | None) -> int:
         return len(names) - 1
     if target in names:
         return names.index(target)
-    if target.isdigit() and int(target) < len(names):
+    if target.isdecimal() and int(target) < len(names):
         return int(target)
     raise DataError(f"{path}: {choose('target column', target, names)}")
 
 
-def _numbers(
-    path: str | Path, rows: list[list[str]], columns: list[int], names: list[str], first: int
+def read_numbers(
+    path: str | Path,
+    rows: list[list[str]],
+    columns: list[int],
+    names: list[str],
+    lines: list[int],
 ) -> np.ndarray:
     """The columns as float32; an error names the first cell that is no finite number."""
+    table = [[row[i] for i in columns] for row in rows]
     try:
-        x = np.array([[row[i] for i in columns] for row in rows], dtype=np.float64)
+        x = np.array(table, dtype=np.float64)
     except ValueError:
-        x = np.full((1, 1), np.nan)
-    if not np.isfinite(x).all():
-        for r, row in enumerate(rows):
-            for i in columns:
-                cell = row[i].strip()
-                if not _is_number(cell) or not math.isfinite(float(cell)):
-                    kind = "is missing" if not cell else f"is {cell!r}, expected a finite number"
-                    raise DataError(
-                        f"{path}, line {r + first}, column {names[i]!r}: the value {kind}. Fill it "
-                        "in, drop the row, or encode text as numbers"
-                    )
-    return x.astype(np.float32)
+        x = np.array([[float(c) if _is_number(c) else np.nan for c in row] for row in table])
+    x = to_float32(x)
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        r, c = (int(i) for i in bad[0])
+        cell = table[r][c].strip()
+        kind = "is missing" if not cell else f"is {cell!r}, expected a finite float32 number"
+        raise DataError(
+            f"{path}, line {lines[r]}, column {names[columns[c]]!r}: the value {kind}. Fill it in, "
+            "drop the row, or encode text as numbers"
+        )
+    return x
+
+
+def to_float32(x: np.ndarray) -> np.ndarray:
+    """x as float32, infinite where it is too large; no warning."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32)
 
 
 def _target(
-    path: str | Path, cells: list[str], name: str, first: int
+    path: str | Path, cells: list[str], name: str, lines: list[int]
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Class indices and sorted class names, or values and None."""
     for r, cell in enumerate(cells):
         if not cell or cell.lower() == "nan":
             raise DataError(
-                f"{path}, line {r + first}, column {name!r}: the target is missing; drop the row"
+                f"{path}, line {lines[r]}, column {name!r}: the target is missing; drop the row"
             )
     if all(_is_number(c) for c in cells):
         values = np.array(cells, dtype=np.float64)
-        check_finite(values, f"{path}, column {name!r}")
+        check_finite(to_float32(values), f"{path}, column {name!r}")
         if not np.array_equal(values, np.round(values)):
             return values.astype(np.float32), None
         whole, index = np.unique(values, return_inverse=True)
@@ -144,11 +154,14 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         with loaded:
-            return {name: loaded[name] for name in loaded.files}
+            arrays = {name: loaded[name] for name in loaded.files}
+            return {k: a for k, a in arrays.items() if isinstance(a, np.ndarray)}
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        hint = "it holds Python objects, which are not loaded" if "pickle" in str(error) else error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        hint: Any = error
+        if "pickle" in str(error):
+            hint = "NumPy did not write it, or it holds Python objects, which are not loaded"
         raise DataError(
             f"{path} is no readable array file: {hint}. Save numeric arrays with numpy.savez"
         ) from error
@@ -161,8 +174,9 @@ def numeric(path: str | Path, name: str, x: np.ndarray) -> np.ndarray:
             f"{path}: array {name!r} must hold numbers of shape (n, ...), found {x.dtype} of shape "
             f"{x.shape}"
         )
+    x = to_float32(x)
     check_finite(x, f"{path}: array {name!r}")
-    return x.astype(np.float32)
+    return x
 
 
 def load_npz(path: str | Path) -> dict[str, np.ndarray]:
@@ -178,6 +192,8 @@ def load_npz(path: str | Path) -> dict[str, np.ndarray]:
     out = {}
     for name in expected:
         out[name] = numeric(path, name, arrays[name]) if name[0] == "x" else arrays[name]
+        if not out[name].ndim:
+            raise DataError(f"{path}: array {name!r} is a single value; expected one row a sample")
     for part in ("", "_train", "_test"):
         if f"x{part}" in out:
             check_same_length(**{k: out[k] for k in (f"x{part}", f"y{part}")})

@@ -1,4 +1,4 @@
-"""A first model: 200 samples of 10 normal features, and whether the first two sum to more than 0."""
+"""A first model: 10 normal features, and whether the first two sum to more than 0."""
 
 import numpy as np
 import tercet as tc

@@ -1,6 +1,6 @@
 """A neuron by hand: a weighted sum, a bias, and the sigmoid.
 
-    z = w . x + b,   output = 1 / (1 + e^-z)
+z = w . x + b,   output = 1 / (1 + e^-z)
 """
 
 import tercet as tc

@@ -45,9 +45,7 @@ def learn(x: np.ndarray, y: np.ndarray, epochs: int = 100, lr: float = 0.1) -> f
 def learn_xor_with_two_layers(seed: int = 0) -> float:
     """XOR with one hidden layer; the share of right answers."""
     tc.seed(seed)
-    model = tc.models.Sequential(
-        [tc.layers.Dense(2, 8, activation="tanh"), tc.layers.Dense(8, 1)]
-    )
+    model = tc.models.Sequential([tc.layers.Dense(2, 8, activation="tanh"), tc.layers.Dense(8, 1)])
     optimizer = tc.Adam(model.parameters(), lr=0.05)
     for _ in range(300):
         optimizer.zero_grad()

@@ -19,7 +19,7 @@ by their names, and fills `da`, `db`. The conformance suite checks gradients fro
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -42,7 +42,7 @@ class Sample:
     `kinks` are values of the first input at which the kernel has no derivative.
     """
 
-    inputs: dict[str, np.ndarray | None]
+    inputs: Mapping[str, np.ndarray | None]
     attributes: dict[str, Any] = field(default_factory=dict)
     kinks: tuple[float, ...] = ()
 

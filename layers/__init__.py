@@ -45,7 +45,6 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Regularizer",
-    "SELU",
     "SiLU",
     "Sigmoid",
     "Softmax",

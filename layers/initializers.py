@@ -34,9 +34,7 @@ class Initializer:
             cls.name = name
             Initializer.registry[name] = cls
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         raise NotImplementedError
 
     def to_config(self) -> dict[str, Any]:
@@ -50,9 +48,7 @@ class Constant(Initializer, name="constant"):
 
     value: float = 0.0
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         return np.full(shape, self.value, np.float64)
 
 
@@ -75,9 +71,7 @@ class Uniform(Initializer, name="uniform"):
     low: float = -0.05
     high: float = 0.05
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         return generator.uniform(shape, self.low, self.high)
 
 
@@ -88,9 +82,7 @@ class Normal(Initializer, name="normal"):
     mean: float = 0.0
     std: float = 0.05
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         return generator.normal(shape, self.mean, self.std)
 
 
@@ -105,9 +97,7 @@ class TruncatedNormal(Initializer, name="truncated_normal"):
     mean: float = 0.0
     std: float = 0.05
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         edge = 0.5 * math.erfc(math.sqrt(2.0))  # P(Z < -2)
         unit = generator.uniform(shape, edge, 1.0 - edge)
         return self.mean + self.std * normal_quantile(unit)
@@ -121,9 +111,7 @@ class VarianceScaling(Initializer):
     fan: ClassVar[str] = "in"
     normal: ClassVar[bool] = False
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         fan = {"in": fan_in, "average": (fan_in + fan_out) / 2.0}[self.fan]
         std = self.gain / math.sqrt(max(fan, 1))
         if self.normal:
@@ -191,9 +179,7 @@ class Orthogonal(Initializer, name="orthogonal"):
 
     gain: float = 1.0
 
-    def __call__(
-        self, generator: Generator, shape: Shape, fan_in: int, fan_out: int
-    ) -> np.ndarray:
+    def __call__(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         if len(shape) < 2:
             raise ShapeError(f"orthogonal needs a shape of two axes or more, found {shape}")
         rows, columns = shape[0], math.prod(shape[1:])
@@ -238,7 +224,7 @@ def get(initializer: str | dict[str, Any] | Initializer) -> Initializer:
     if isinstance(initializer, Initializer):
         return initializer
     options = {"name": initializer} if isinstance(initializer, str) else dict(initializer)
-    name = str(options.pop("name")).lower()
+    name = str(options.pop("name", "")).lower()
     name = ALIASES.get(name, name)
     if name not in Initializer.registry:
         raise OptionError(choose("initializer", name, [*Initializer.registry, *ALIASES]))

@@ -34,12 +34,12 @@ class Regularizer:
             raise OptionError(f"regularizer factors must not be negative, found {self}")
 
 
-def L1(factor: float) -> Regularizer:  # noqa: N802 - reads as the penalty's name
+def L1(factor: float) -> Regularizer:
     """factor * sum |w|: drives weights to exactly zero (Tibshirani, the lasso, 1996)."""
     return Regularizer(l1=factor)
 
 
-def L2(factor: float) -> Regularizer:  # noqa: N802
+def L2(factor: float) -> Regularizer:
     """factor * sum w^2: keeps weights small (Hoerl & Kennard, ridge regression, 1970)."""
     return Regularizer(l2=factor)
 
@@ -207,8 +207,9 @@ class Module:
                     p.replace(p.numpy(), target)
             for key, b in module._buffers.items():
                 moved = b if target is None else b.to(target)
-                floating = wanted is not None and moved.dtype.kind == "f"
-                module.register_buffer(key, moved.astype(wanted or moved.dtype) if floating else moved)
+                if wanted is not None and moved.dtype.kind == "f":
+                    moved = moved.astype(wanted)
+                module.register_buffer(key, moved)
         return self
 
     def double(self: M) -> M:

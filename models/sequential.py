@@ -25,8 +25,10 @@ class Sequential(Model):
         super().__init__()
         for layer in layers:
             # A Sequential can be iterated, too, but stays one layer inside another.
-            several = isinstance(layer, Iterable) and not isinstance(layer, Module)
-            for one in layer if several else [layer]:
+            if isinstance(layer, Module) or not isinstance(layer, Iterable):
+                self.add(layer)
+                continue
+            for one in layer:
                 self.add(one)
 
     def add(self, layer: Module) -> None:

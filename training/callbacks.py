@@ -72,8 +72,8 @@ class Monitor(Callback):
         """The figure, or an error that lists those there are."""
         if self.monitor not in logs:
             raise OptionError(
-                f"{type(self).__name__}: {choose('monitor', self.monitor, list(logs))} A val_ figure "
-                "needs validation_split or validation_data"
+                f"{type(self).__name__}: {choose('monitor', self.monitor, list(logs))} A val_ "
+                "figure needs validation_split or validation_data"
             )
         return logs[self.monitor]
 

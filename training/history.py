@@ -24,7 +24,8 @@ class History:
     """Losses and metrics by epoch: `history["val_loss"]`, or `history.history` as in Keras.
 
     >>> h = History()
-    >>> h.append(0, {"loss": 2.0, "val_accuracy": 0.5}); h.append(1, {"loss": 1.0, "val_accuracy": 0.4})
+    >>> h.append(0, {"loss": 2.0, "val_accuracy": 0.5})
+    >>> h.append(1, {"loss": 1.0, "val_accuracy": 0.4})
     >>> h["loss"], h.best("val_accuracy")
     ([2.0, 1.0], (0, 0.5))
     """
@@ -35,8 +36,8 @@ class History:
 
     def append(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Add an epoch's figures; a name that is new gets NaN for the epochs before it."""
-        for name in logs.keys() - self.history.keys():
-            self.history[name] = [math.nan] * len(self.epoch)
+        for name in logs:
+            self.history.setdefault(name, [math.nan] * len(self.epoch))
         for name, values in self.history.items():
             values.append(float(logs.get(name, math.nan)))
         self.epoch.append(epoch)

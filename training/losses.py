@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..autograd import Tensor
-from ..autograd import functional as F  # noqa: N812 - the name that PyTorch users know
+from ..autograd import functional as F
 from ..errors import OptionError, choose
 
 

@@ -78,9 +78,9 @@ def _labels(
         predicted = outputs.argmax(axis=1)
         true = targets.argmax(axis=1) if targets.shape == outputs.shape else targets
     else:
-        predicted = (outputs.reshape(len(outputs), -1) > threshold).reshape(-1).astype(np.int64)
+        predicted = (outputs.reshape(-1) > threshold).astype(np.int64)
         true = targets
-    if true.size != len(outputs):
+    if not predicted.size == true.size == len(outputs):
         raise ShapeError(
             f"{name}: expected targets (n,), or one-hot as the outputs; found outputs "
             f"{outputs.shape} and targets {targets.shape}"
@@ -133,6 +133,12 @@ class TopKAccuracy(_Mean):
             raise ShapeError(f"{self.name}: expected outputs (n, classes), found {outputs.shape}")
         if targets.shape == outputs.shape:
             targets = targets.argmax(axis=1)
+        classes = outputs.shape[1]
+        if targets.size != len(outputs) or ((targets < 0) | (targets >= classes)).any():
+            raise ShapeError(
+                f"{self.name}: expected targets (n,) in [0, {classes}), or one-hot; found "
+                f"{targets.shape}"
+            )
         own = np.take_along_axis(outputs, targets.reshape(-1, 1).astype(np.int64), axis=1)
         # A NaN output of the true class ranks last.
         hit = ((outputs > own).sum(axis=1) < self.k) & ~np.isnan(own[:, 0])
@@ -273,6 +279,8 @@ class AUC(Metric):
             raise ShapeError(f"auc: expected a binary output, found outputs {outputs.shape}")
         if targets.shape == outputs.shape and outputs.ndim == 2 and outputs.shape[1] == 2:
             targets = targets[:, 1]
+        if targets.size != len(scores):
+            raise ShapeError(f"auc: expected targets (n,), found {targets.shape}")
         self._scores.append(scores)
         self._true.append(targets.reshape(-1) > 0.5)
         self._weights.append(np.ones(len(scores)) if sample_weight is None else sample_weight)
@@ -298,8 +306,8 @@ def _errors(name: str, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         outputs
     )):  # fmt: skip
         raise ShapeError(f"{name}: outputs {outputs.shape} and targets {targets.shape} differ")
-    n = len(outputs)
-    difference: np.ndarray = outputs.reshape(n, -1).astype(np.float64) - targets.reshape(n, -1)
+    shape = len(outputs), math.prod(outputs.shape[1:])
+    difference: np.ndarray = outputs.reshape(shape).astype(np.float64) - targets.reshape(shape)
     return difference
 
 
@@ -350,12 +358,14 @@ class R2(Metric):
         self._mean: Any = 0.0
         self._spread: Any = 0.0
         self._residual: Any = 0.0
+        self._low: Any = math.inf
+        self._high: Any = -math.inf
 
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
         errors = _errors(self.name, outputs, targets)
-        y = targets.reshape(len(targets), -1).astype(np.float64)
+        y = targets.reshape(errors.shape).astype(np.float64)
         w = np.ones((len(y), 1)) if sample_weight is None else sample_weight.reshape(-1, 1)
         total = float(w.sum())
         if not total:
@@ -369,12 +379,16 @@ class R2(Metric):
         self._mean = self._mean + delta * total / together
         self._residual = self._residual + (w * errors**2).sum(axis=0)
         self._weight = together
+        counted = y[w[:, 0] > 0]
+        self._low = np.minimum(self._low, counted.min(axis=0))
+        self._high = np.maximum(self._high, counted.max(axis=0))
 
     def result(self) -> float:
         if not self._weight:
             return math.nan
         spread, residual = np.asarray(self._spread), np.asarray(self._residual)
-        varies = spread > 0
+        # The spread of a constant that is no binary fraction is rounding, not 0.
+        varies = (self._high > self._low) & (spread > 0)
         score = 1.0 - residual / np.where(varies, spread, 1.0)
         return float(np.where(varies, score, np.where(residual == 0, 1.0, 0.0)).mean())
 

@@ -70,7 +70,11 @@ class Schedule(Callback):
             g.lr = self._lr(base)
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        if self.optimizer is not trainer.optimizer:
+        if self.optimizer is None and self.base_lrs:  # a state was loaded: continue from it
+            self.optimizer = trainer.optimizer
+        if self.optimizer is trainer.optimizer:
+            self._apply()  # an optimizer that was not bound before has groups now
+        else:
             self.bind(trainer.optimizer)
 
     def on_step_end(self, trainer: Trainer, step: int, logs: Logs) -> None:
@@ -161,7 +165,7 @@ class CosineAnnealingLR(Schedule):
     def __init__(
         self,
         optimizer: Optimizer | None = None,
-        T_max: int = 10,  # noqa: N803 - PyTorch's name
+        T_max: int = 10,
         eta_min: float = 0.0,
         *,
         per: str = "epoch",
@@ -262,7 +266,7 @@ class ReduceLROnPlateau(Monitor):
         self._waited = self._cooling = 0
 
     def improved(self, value: float) -> bool:
-        self.min_delta = 0.0 if math.isnan(self.best) else self.threshold * abs(self.best)
+        self.min_delta = self.threshold * abs(self.best) if math.isfinite(self.best) else 0.0
         return super().improved(value)
 
     def step(self, value: float) -> None:

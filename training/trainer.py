@@ -195,7 +195,7 @@ class Trainer:
 
 
 def align_target(outputs: Tensor, y: Any, loss: LossFunction) -> Any:
-    """Targets (n,) of a model with one output (n, 1) take its shape, where the loss is pointwise."""
+    """Targets (n,) of a model with one output (n, 1) take its shape if the loss is pointwise."""
     pointwise = isinstance(loss, Loss) and loss.task != "classification"
     if pointwise and outputs.ndim == 2 and outputs.shape[1] == 1 and np.ndim(y) == 1:
         return y.reshape(-1, 1)

@@ -113,5 +113,3 @@ class Cast(Function):
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
         (dtype,) = node.saved
         return (node.ops.copy(dout, dtype=dtype),)
-
-

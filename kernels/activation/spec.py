@@ -1,5 +1,7 @@
 """The activation family's table."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The elementwise family's table."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -89,7 +91,7 @@ def _binary_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         out = np.asarray(getattr(np, kind)(*s.inputs.values()))
         for needs in ((True, True), (False, True), (True, False)):
             yield Sample(
-                {"dout": rng.normal(size=out.shape)} | s.inputs | {"out": out},
+                {"dout": rng.normal(size=out.shape), **s.inputs, "out": out},
                 {"kind": kind, "needs": needs},
             )
 

@@ -1,5 +1,7 @@
 """The loss family's table."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +85,7 @@ def _pointwise_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         x = s.inputs["x"]
         assert x is not None
         dout = _dout(rng, x.shape, s.attributes["reduction"])
-        yield Sample({"dout": dout} | s.inputs, s.attributes)
+        yield Sample({"dout": dout, **s.inputs}, s.attributes)
 
 
 def _cross_entropy_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -137,7 +139,7 @@ def _soft_samples(rng: np.random.Generator) -> Iterator[Sample]:
         attributes = {k: v for k, v in s.attributes.items() if k != "ignore_index"}
         target = rng.uniform(0.1, 1, size=logits.shape)
         target /= target.sum(axis=1, keepdims=True)
-        yield Sample(s.inputs | {"target": target}, attributes)
+        yield Sample({**s.inputs, "target": target}, attributes)
 
 
 def _backward(forward: Any, samples: Any, extra: tuple[str, ...]) -> Any:
@@ -153,7 +155,7 @@ def _backward(forward: Any, samples: Any, extra: tuple[str, ...]) -> Any:
             names = ("out", *extra)
             forward(np, *(outputs[k] for k in names), *s.inputs.values(), **s.attributes)
             dout = _dout(rng, outputs["out"].shape, s.attributes["reduction"])
-            yield Sample({"dout": dout} | s.inputs | {k: outputs[k] for k in extra}, s.attributes)
+            yield Sample({"dout": dout, **s.inputs, **{k: outputs[k] for k in extra}}, s.attributes)
 
     return draw
 

@@ -1,5 +1,7 @@
 """The random family's table."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

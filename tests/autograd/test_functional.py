@@ -153,7 +153,9 @@ def test_pointwise_losses(backend: Backend, rng, name: str, dtype: str) -> None:
     ours_f, theirs_f, extra = POINTWISE[name]
     for reduction in ("mean", "sum", "none"):
         for shape in ((5,), (4, 3), (2, 3, 2)):
-            values = rng.uniform(0.05, 0.95, size=shape) if name == "bce" else rng.normal(size=shape)
+            values = (
+                rng.uniform(0.05, 0.95, size=shape) if name == "bce" else rng.normal(size=shape)
+            )
             target = rng.uniform(size=shape)
             x, t = both(values, dtype)
             loss = ours_f(x, target, reduction=reduction, **extra)
@@ -185,7 +187,9 @@ def test_distillation_gradient_reaches_both_sides(backend: Backend, rng) -> None
         assert tc.gradcheck(lambda a, b, loss=loss: loss(a, b), (a, b))
 
 
-@pytest.mark.parametrize("activation", ["identity", *(k for k in ACTIVATIONS if "softmax" not in k)])
+@pytest.mark.parametrize(
+    "activation", ["identity", *(k for k in ACTIVATIONS if "softmax" not in k)]
+)
 def test_dense_is_one_node_and_right(backend: Backend, rng, activation: str) -> None:
     x, w, b = (
         tc.tensor(rng.normal(size=s), dtype="float64", requires_grad=True)

@@ -154,7 +154,9 @@ def test_a_loader_and_a_function_as_loss(backend: Backend) -> None:
     x, y = separable()
     loader = DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True)
     model = make(loss=lambda outputs, target: tc.cross_entropy(outputs, target) * 2.0)
-    history = model.fit(loader, epochs=2, validation_data=DataLoader(TensorDataset(x, y)), verbose=0)
+    history = model.fit(
+        loader, epochs=2, validation_data=DataLoader(TensorDataset(x, y)), verbose=0
+    )
     assert history["loss"][1] < history["loss"][0]
     assert set(model.evaluate(loader)) == {"loss", "accuracy"}
 

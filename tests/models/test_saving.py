@@ -128,9 +128,7 @@ def test_missing_file_newer_format_and_unknown_class(tmp_path: Path) -> None:
         tc.load(tmp_path / "evil")
 
 
-def test_a_full_disk_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.safetensors"
     with tc.use_backend("numpy"):
         model = MODELS["sequential"]()

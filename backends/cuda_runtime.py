@@ -1,0 +1,359 @@
+"""Where CUDA kernels run: the runtime that launchers (kernels/*/cuda.py) are handed.
+
+`CupyRuntime` runs them on an NVIDIA GPU. `SimulatedRuntime` (cuda_simulation.py) compiles the same
+sources for the CPU and runs them there, for tests. Everything above this interface, and the check
+of every launch's arguments against the kernel's C signature, is the same for both.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError, DTypeError
+from ..kernels.spec import Array
+from .backend import DType
+
+# What REAL is in the source for elements of each dtype, and the C types of kernel parameters.
+REAL_TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "int",
+    "int64": "i64",
+    "uint8": "u8",
+    "uint32": "u32",
+    "bool": "bool",
+}
+C_TYPES = {c_type: np.dtype(dtype) for dtype, c_type in REAL_TYPES.items()}
+# The options that CuPy itself adds when it compiles a module; the compilation tests use them too.
+CUPY_OPTIONS = ("-ftz=true", "--device-as-default-execution-space")
+OPTIONS = ("--std=c++17",)
+
+_INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
+_KERNEL = re.compile(r'extern "C" __global__ void\s+(\w+)\(([^)]*)\)')
+_PARAMETER = re.compile(r"(?:const )?(\w+)(\*?) (\w+)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: `c_type* name` or `c_type name`."""
+
+    name: str
+    c_type: str
+    pointer: bool
+
+    def __str__(self) -> str:
+        return f"{self.c_type}{'*' if self.pointer else ''}"
+
+
+Signature = tuple[Parameter, ...]
+Converter = Callable[[Any], Any]
+
+
+@cache
+def expand(source: Path) -> str:
+    """A source with its headers in it: what is compiled, and what compilers' caches must key.
+
+    Line directives make the compilers' messages name the files and lines that people edit.
+    """
+    seen: set[Path] = set()
+
+    def text(path: Path) -> str:
+        if path in seen:
+            return ""
+        seen.add(path)
+        name = f"{path.parent.name}/{path.name}"
+
+        def included(match: re.Match[str]) -> str:
+            after = match.string.count("\n", 0, match.start()) + 2
+            return f'{text((path.parent / match[1]).resolve())}\n#line {after} "{name}"'
+
+        return f'#line 1 "{name}"\n' + _INCLUDE.sub(included, path.read_text(encoding="utf-8"))
+
+    return text(source.resolve())
+
+
+@cache
+def signatures(source: Path) -> dict[str, Signature]:
+    """The kernels of a source, with their parameters."""
+    return {
+        match[1]: tuple(_parameter(source, match[1], p) for p in match[2].split(","))
+        for match in _KERNEL.finditer(expand(source))
+    }
+
+
+def _parameter(source: Path, kernel: str, text: str) -> Parameter:
+    match = _PARAMETER.fullmatch(" ".join(text.split()))
+    if match is None:
+        raise DTypeError(
+            f"{source.parent.name}/{source.name}: cannot read the parameter {text.strip()!r} of "
+            f"{kernel}; expected 'type name' or 'const type* name'"
+        )
+    return Parameter(match[3], match[1], bool(match[2]))
+
+
+class Program:
+    """One kernel compiled for elements of one dtype: its arguments' types and how to start it."""
+
+    def __init__(self, runtime: Runtime, source: Path, kernel: str, dtype: DType) -> None:
+        if dtype.name not in REAL_TYPES:
+            raise DTypeError(
+                f"{kernel} cannot be compiled for {dtype} elements; expected one of: "
+                f"{', '.join(REAL_TYPES)}"
+            )
+        known = signatures(source)
+        if kernel not in known:
+            raise DTypeError(
+                f"{source.parent.name}/{source.name} has no kernel {kernel!r}; it has: "
+                f"{', '.join(known)}"
+            )
+        self.kernel, self.signature = kernel, known[kernel]
+        self.converters = [_converter(runtime, kernel, p, dtype) for p in self.signature]
+        self.start = runtime.load(source, kernel, self.signature, REAL_TYPES[dtype.name])
+
+    def arguments(self, args: Sequence[Any]) -> list[Any]:
+        """`args` as the C types that the kernel declares."""
+        if len(args) != len(self.converters):
+            names = ", ".join(f"{p} {p.name}" for p in self.signature)
+            raise DTypeError(
+                f"{self.kernel} takes {len(self.converters)} arguments ({names}); found {len(args)}"
+            )
+        return [convert(x) for convert, x in zip(self.converters, args, strict=True)]
+
+
+def _converter(runtime: Runtime, kernel: str, parameter: Parameter, dtype: DType) -> Converter:
+    """What turns a launcher's argument into one of the parameter's type, or says why it cannot."""
+    array_type, null = runtime.array_type, np.uintp(0)
+    wanted = dtype if parameter.c_type == "REAL" else C_TYPES.get(parameter.c_type)
+
+    def wrong(found: Any) -> DTypeError:
+        kind = f"an array of {wanted}" if parameter.pointer else f"a scalar of {wanted}"
+        if wanted is None:
+            kind = "a structured scalar (a zero-dimensional NumPy array)"
+        if isinstance(found, array_type) and found.dtype.names is None:
+            what = f"an array of {found.dtype}, shape {found.shape}"
+        else:
+            what = f"{type(found).__name__} {found!r}"
+        return DTypeError(
+            f"{kernel}: argument {parameter.name} ({parameter}) must be {kind}; found {what}"
+        )
+
+    def pointer(x: Any) -> Any:
+        if x is None:
+            return null
+        if not isinstance(x, array_type) or x.dtype != wanted:
+            raise wrong(x)
+        return x
+
+    def structure(x: Any) -> Any:
+        if not isinstance(x, np.ndarray) or x.ndim or x.dtype.names is None:
+            raise wrong(x)
+        return x
+
+    if parameter.pointer:
+        return pointer
+    if wanted is None:
+        return structure
+    accepted: tuple[type, ...] = {
+        "f": (int, float, np.integer, np.floating),
+        "b": (bool, np.bool_),
+    }.get(wanted.kind, (int, np.integer))
+    make = wanted.type
+
+    def scalar(x: Any) -> Any:
+        if not isinstance(x, accepted):
+            raise wrong(x)
+        try:
+            return make(x)
+        except OverflowError:
+            raise wrong(x) from None
+
+    return scalar
+
+
+class Runtime(ABC):
+    """Memory, launches and matrix products on one device (kernels.cuda.Runtime is what of it
+    launchers use).
+
+    xp               the array module of its arrays
+    array_type       their class
+    block            threads of a block where a launcher has no reason for another number
+    multiprocessors  how many the device has
+    """
+
+    xp: Any
+    array_type: Any
+    block: int
+    multiprocessors: int
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[Path, str, DType], Program] = {}
+
+    def launch(
+        self,
+        source: Path,
+        kernel: str,
+        dtype: DType,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: tuple[Any, ...],
+        shared: int = 0,
+    ) -> None:
+        """Start `kernel` of `source`, compiled for elements of `dtype` when first wanted.
+
+        grid, block: up to three sizes each; args: the kernel's arguments, of the types that its C
+        signature declares, None for a null pointer; shared: bytes of dynamic shared memory.
+        """
+        program = self._programs.get((source, kernel, dtype))
+        if program is None:
+            program = Program(self, source, kernel, dtype)
+            self._programs[source, kernel, dtype] = program
+        program.start(grid, block, program.arguments(args), shared)
+
+    @abstractmethod
+    def load(
+        self, source: Path, kernel: str, signature: Signature, real: str
+    ) -> Callable[..., None]:
+        """start(grid, block, arguments, shared) for a kernel compiled with REAL = `real`."""
+
+    @abstractmethod
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """An uninitialized C-contiguous array."""
+
+    @abstractmethod
+    def asarray(self, host: np.ndarray) -> Array:
+        """A copy of a NumPy array on the device."""
+
+    @abstractmethod
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """A copy of a device array in host memory."""
+
+    @abstractmethod
+    def gemm(self, out: Array, a: Array, b: Array) -> None:
+        """out = a b, of matrices or stacks of them; a and b may be transposed views."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until everything launched has run."""
+
+    @abstractmethod
+    def memory_summary(self) -> str:
+        """One line on the memory that is held."""
+
+
+class CupyRuntime(Runtime):
+    """An NVIDIA GPU through CuPy: pooled memory, modules compiled by NVRTC, cuBLAS products."""
+
+    block = 256
+
+    def __init__(self) -> None:
+        import cupy
+
+        super().__init__()
+        self.xp = cupy
+        self.array_type = cupy.ndarray
+        device = cupy.cuda.Device()
+        self.multiprocessors = int(device.attributes["MultiProcessorCount"])
+        self._modules: dict[tuple[Path, str], Any] = {}
+
+    def load(
+        self, source: Path, kernel: str, signature: Signature, real: str
+    ) -> Callable[..., None]:
+        module = self._modules.get((source, real))
+        if module is None:
+            options = (*OPTIONS, f"-DREAL={real}")
+            module = self.xp.RawModule(code=expand(source), options=options)
+            try:
+                module.compile()
+            except Exception as error:  # NVRTC missing or too old, headers missing, a bad source
+                raise BackendError(_compile_message(source, error)) from error
+            self._modules[source, real] = module
+        function = module.get_function(kernel)
+
+        def start(
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: list[Any], shared: int
+        ) -> None:
+            function(grid, block, tuple(arguments), shared_mem=shared)
+
+        return start
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        try:
+            return self.xp.empty(shape, dtype)
+        except self.xp.cuda.memory.OutOfMemoryError:
+            raise BackendError(self._memory_message(shape, dtype)) from None
+
+    def asarray(self, host: np.ndarray) -> Array:
+        out = self.empty(host.shape, host.dtype)
+        out.set(host)
+        return out
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        host: np.ndarray = self.xp.asnumpy(x)
+        return host
+
+    def gemm(self, out: Array, a: Array, b: Array) -> None:
+        try:
+            self.xp.matmul(a, b, out=out)
+        except (ImportError, RuntimeError) as error:
+            missing = _missing_library(error)
+            if missing is None:
+                raise
+            raise BackendError(f"a matrix product cannot be computed: {missing}") from error
+
+    def synchronize(self) -> None:
+        self.xp.cuda.get_current_stream().synchronize()
+
+    def memory_summary(self) -> str:
+        pool = self.xp.get_default_memory_pool()
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return (
+            f"cupy: {pool.used_bytes() / 2**20:.1f} MiB of pooled arrays in use, "
+            f"{pool.total_bytes() / 2**20:.1f} MiB held; {free / 2**20:.1f} of "
+            f"{total / 2**20:.1f} MiB free on the device"
+        )
+
+    def _memory_message(self, shape: tuple[int, ...], dtype: DType) -> str:
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        pool = self.xp.get_default_memory_pool()
+        return (
+            f"out of GPU memory: an array of shape {shape}, {dtype}, needs "
+            f"{prod(shape) * dtype.itemsize / 2**20:.1f} MiB; {free / 2**20:.1f} of "
+            f"{total / 2**20:.1f} MiB are free on the device and {pool.free_bytes() / 2**20:.1f} "
+            "MiB in CuPy's pool. Use a smaller batch or model, or free the device of other programs"
+        )
+
+
+# What CuPy's message names when a part of CUDA is not there: the part, and the wheel that has it.
+_LIBRARIES = {
+    "libnvrtc": ("NVRTC, CUDA's run-time compiler,", "nvidia-cuda-nvrtc"),
+    "headers": ("a CUDA header", "nvidia-cuda-runtime"),
+    "cannot open source file": ("a CUDA header", "nvidia-cuda-runtime"),
+    "libcublas": ("cuBLAS, CUDA's matrix products,", "nvidia-cublas"),
+}
+
+
+def _missing_library(error: Exception) -> str | None:
+    """Which part of CUDA an error of CuPy's says is missing, and what to install; None if none."""
+    text = str(error)
+    for sign, (what, wheel) in _LIBRARIES.items():
+        if sign in text:
+            return (
+                f"{what} was not found; run: pip install {wheel}-cu12 (CUDA 13: {wheel}), or, for "
+                'all of CUDA that CuPy needs, pip install "cupy-cuda12x[ctk]" (or '
+                f"cupy-cuda13x[ctk]). CuPy said: {text.strip()}"
+            )
+    return None
+
+
+def _compile_message(source: Path, error: Exception) -> str:
+    why = _missing_library(error) or str(error)
+    return f"kernels/{source.parent.name}/{source.name} cannot be compiled: {why}"

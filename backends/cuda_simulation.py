@@ -1,0 +1,185 @@
+"""CUDA kernels on the CPU: the sources of kernels/*/cuda.cu compiled by g++ and run as fibers.
+
+For tests and for the curious; see cuda_host.h for what it shows and what it cannot. Arrays are
+NumPy's, filled with NaN or ones when made and fenced by guard bytes that every launch checks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from ..errors import BackendError
+from ..kernels.spec import Array
+from .backend import DType
+from .cuda_runtime import Runtime, Signature, expand, signatures
+
+HEADER = Path(__file__).with_name("cuda_host.h")
+FLAGS = (
+    "-std=c++17", "-O1", "-shared", "-fPIC",
+    "-fno-strict-aliasing",  # a pack and its elements share memory
+    "-U_FORTIFY_SOURCE",  # a jump to another fiber's stack is no overflow
+    # Each library keeps to its own symbols: the C library has an `advance` too.
+    "-fno-gnu-unique", "-Wl,-Bsymbolic",
+)  # fmt: skip
+GUARD_BYTES = 64
+GUARD = 0xA5
+UNWRITTEN = 0xFF  # NaN in every floating dtype
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = (
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared_bytes", ctypes.c_ulonglong),
+        ("seed", ctypes.c_uint),
+    )
+
+
+class SimulatedRuntime(Runtime):
+    """A small imaginary device. `seed` sets the order in which warps and lanes run.
+
+    `edit`, for tests, changes a source's text before it is compiled.
+    """
+
+    xp = np
+    array_type = np.ndarray
+    # Two warps, so that both orders of two warps occur, and few threads to run.
+    block = 64
+    multiprocessors = 2
+
+    def __init__(self, seed: int = 0, edit: Callable[[str], str] | None = None) -> None:
+        super().__init__()
+        self.seed = seed
+        self._edit = edit
+        self._libraries: dict[tuple[Path, str], ctypes.CDLL] = {}
+        self._guarded: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()
+
+    def load(
+        self, source: Path, kernel: str, signature: Signature, real: str
+    ) -> Callable[..., None]:
+        library = self._libraries.get((source, real))
+        if library is None:
+            text = expand(source) if self._edit is None else self._edit(expand(source))
+            library = ctypes.CDLL(str(_compile(text, signatures(source), real)))
+            self._libraries[source, real] = library
+        entry = getattr(library, f"simulate_{kernel}")
+        entry.restype = ctypes.c_char_p
+
+        def start(
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: list[Any], shared: int
+        ) -> None:
+            ones = (1, 1)
+            launch = _Launch((*grid, *ones)[:3], (*block, *ones)[:3], shared, self.seed)
+            pointers = (ctypes.c_void_p * len(arguments))()
+            # A scalar is passed by its address, an array by the address of its address.
+            kept = []
+            for i, (parameter, x) in enumerate(zip(signature, arguments, strict=True)):
+                value = np.asarray(x.ctypes.data if isinstance(x, np.ndarray) else x)
+                if not parameter.pointer:
+                    value = np.asarray(x)
+                kept.append(value)
+                pointers[i] = value.ctypes.data
+            message = entry(ctypes.byref(launch), pointers)
+            if message is not None:
+                raise BackendError(f"{kernel}: {message.decode()}")
+            self._check_guards(kernel, arguments)
+
+        return start
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        size = prod(shape) * dtype.itemsize
+        block = np.full(size + 2 * GUARD_BYTES, GUARD, np.uint8)
+        inside = block[GUARD_BYTES : GUARD_BYTES + size]
+        inside[...] = UNWRITTEN
+        self._guarded[id(block)] = block
+        return inside.view(dtype).reshape(shape)
+
+    def _check_guards(self, kernel: str, arguments: list[Any]) -> None:
+        for place, x in enumerate(arguments):
+            base = x
+            while isinstance(base, np.ndarray) and base.base is not None:
+                base = base.base
+            block = self._guarded.get(id(base))
+            if block is not None and (
+                (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any()
+            ):
+                raise BackendError(f"{kernel} wrote outside the array of its argument {place}")
+
+    def asarray(self, host: np.ndarray) -> Array:
+        out = self.empty(host.shape, host.dtype)
+        out[...] = host
+        return out
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return np.array(x)
+
+    def gemm(self, out: Array, a: Array, b: Array) -> None:
+        np.matmul(a, b, out=out)
+
+    def synchronize(self) -> None:
+        """Launches are over when they return."""
+
+    def memory_summary(self) -> str:
+        held = sum(block.nbytes for block in self._guarded.values())
+        return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
+
+
+def compiler() -> str | None:
+    """The C++ compiler that the simulation needs, or None."""
+    return shutil.which("g++")
+
+
+def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
+    """The shared object of a source, compiled unless a copy of the same text and flags is kept."""
+    program = "\n".join(
+        (
+            HEADER.read_text(encoding="utf-8"),
+            text,
+            *(_entry(name, signature) for name, signature in kernels.items()),
+        )
+    )
+    flags = (*FLAGS, f"-DREAL={real}")
+    key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
+    folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise BackendError(f"{folder} belongs to another user; set TMPDIR to a folder of your own")
+    library = folder / f"{key}.so"
+    if not library.exists():
+        gxx = compiler()
+        if gxx is None:
+            raise BackendError("the CUDA simulation needs g++, which was not found; install it")
+        # Another process may be compiling the same: each writes its own file, and one name wins.
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            source, built = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
+            source.write_text(program, encoding="utf-8")
+            command = [gxx, *flags, "-o", str(built), str(source)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise BackendError(f"g++ does not compile a CUDA source:\n{result.stderr[:4000]}")
+            built.replace(library)
+    return library
+
+
+def _entry(kernel: str, signature: Signature) -> str:
+    """A C function that unpacks the arguments of `kernel` and runs it over a whole grid."""
+    arguments = ", ".join(
+        f"*static_cast<{parameter}*>(arguments[{i}])" for i, parameter in enumerate(signature)
+    )
+    return (
+        f'extern "C" const char* simulate_{kernel}(const simulation::Launch* launch, '
+        f"void** arguments) {{\n"
+        f"    return simulation::run(*launch, [=] {{ {kernel}({arguments}); }});\n}}\n"
+    )

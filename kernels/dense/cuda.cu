@@ -1,0 +1,61 @@
+// The dense layer around its matrix products, which the runtime's gemm computes.
+//   forward   bias, the saved pre-activation and the activation in one launch after the product
+//   backward  the activation's derivative and the column sums for the bias in one launch
+// Formulas: reference.py.
+#include "../common.cuh"
+#include "../activation.cuh"
+
+template <int W, class F>
+__device__ void add_bias_and_activate(F f, REAL* out, REAL* pre, const REAL* z, const REAL* bias,
+                                      i64 rows, i64 columns, REAL alpha) {
+    typedef Pack<REAL, W> Packed;
+    FOR_EACH(i, rows * columns / W) {
+        Packed value = reinterpret_cast<const Packed*>(z)[i], result;
+        if (bias) {
+            const Packed b = reinterpret_cast<const Packed*>(bias)[remainder(i, columns / W)];
+            for (int k = 0; k < W; k++) value.v[k] += b.v[k];
+        }
+        if (pre) reinterpret_cast<Packed*>(pre)[i] = value;
+        for (int k = 0; k < W; k++) result.v[k] = f.value(value.v[k], alpha);
+        reinterpret_cast<Packed*>(out)[i] = result;
+    }
+}
+
+// z: (rows, columns), the product, which may be `out` or `pre` itself; pre and bias may be null.
+extern "C" __global__ void bias_activation(REAL* out, REAL* pre, const REAL* z, const REAL* bias,
+                                           i64 rows, i64 columns, int kind, REAL alpha) {
+    with_activation(kind, [=](auto f) {
+        // A pack must not reach over the end of a row of the bias.
+        if (columns % PACK == 0 && aligned(out, pre, z, bias)) {
+            add_bias_and_activate<PACK>(f, out, pre, z, bias, rows, columns, alpha);
+        } else {
+            add_bias_and_activate<1>(f, out, pre, z, bias, rows, columns, alpha);
+        }
+    });
+}
+
+// dz = dout * f'(saved), and the sums over each chunk of rows to partials (chunks, columns). dz is
+// null for the identity, where it is dout. Blocks are (columns, rows) tiles; grid: (column tiles,
+// chunks).
+extern "C" __global__ void activation_backward_columns(REAL* dz, REAL* partials, const REAL* dout,
+                                                       const REAL* saved, i64 rows, i64 columns,
+                                                       int kind, REAL alpha) {
+    DYN_SHARED(REAL, tile);
+    const i64 column = i64(blockIdx.x) * blockDim.x + threadIdx.x;
+    const i64 length = (rows + gridDim.y - 1) / gridDim.y;
+    const i64 begin = blockIdx.y * length;
+    const i64 end = begin + length < rows ? begin + length : rows;
+    with_activation(kind, [=](auto f) {
+        REAL sum = 0;
+        if (column < columns) {
+            for (i64 row = begin + threadIdx.y; row < end; row += blockDim.y) {
+                const i64 i = row * columns + column;
+                REAL d = dout[i];
+                if (dz) dz[i] = d *= f.slope(saved[i], alpha);
+                sum += d;
+            }
+        }
+        sum = reduce_columns_of_block<Sum<REAL>>(tile, sum);
+        if (threadIdx.y == 0 && column < columns) partials[blockIdx.y * columns + column] = sum;
+    });
+}

@@ -1,0 +1,107 @@
+"""Launchers of dense/cuda.cu, around the runtime's matrix product."""
+
+from ..activation.cuda import NUMBER, activation_backward
+from ..cuda import (
+    Launcher,
+    Runtime,
+    ceil_div,
+    column_block,
+    launch_elements,
+    most_blocks,
+    source_beside,
+)
+from ..reduction.cuda import reduce
+from ..spec import Array
+
+SOURCE = source_beside(__file__)
+# Rows that a thread adds up before it is worth cutting a column into another chunk.
+ROWS_A_THREAD = 16
+
+
+def dense_forward(
+    runtime: Runtime,
+    out: Array,
+    pre: Array | None,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    activation: str,
+    alpha: float,
+    save_pre: bool,
+) -> None:
+    z = out if pre is None else pre
+    runtime.gemm(z, x, weight)
+    if activation == "identity" and bias is None and pre is None:
+        return
+    rows, columns = out.shape
+    args = (out, pre, z, bias, rows, columns, NUMBER[activation], alpha)
+    launch_elements(runtime, SOURCE, "bias_activation", out.dtype, out.size, *args)
+
+
+def dense_backward(
+    runtime: Runtime,
+    dz: Array | None,
+    dx: Array | None,
+    dweight: Array | None,
+    dbias: Array | None,
+    dout: Array,
+    x: Array,
+    weight: Array,
+    saved: Array,
+    *,
+    activation: str,
+    alpha: float,
+    needs: tuple[bool, bool, bool],
+) -> None:
+    if dbias is not None:
+        _activation_and_bias(runtime, dz, dbias, dout, saved, activation, alpha)
+    elif dz is not None:
+        activation_backward(runtime, dz, dout, saved, kind=activation, alpha=alpha)
+    if dz is None:
+        dz = dout
+    if dx is not None:
+        runtime.gemm(dx, dz, weight.T)
+    if dweight is not None:
+        runtime.gemm(dweight, x.T, dz)
+
+
+def _activation_and_bias(
+    runtime: Runtime,
+    dz: Array | None,
+    dbias: Array,
+    dout: Array,
+    saved: Array,
+    activation: str,
+    alpha: float,
+) -> None:
+    rows, columns = dout.shape
+    if columns == 0:
+        return
+    block = column_block(runtime, columns)
+    tiles = ceil_div(columns, block[0])
+    chunks = min(ceil_div(rows, block[1] * ROWS_A_THREAD), ceil_div(most_blocks(runtime), tiles))
+    chunks = max(1, chunks)
+    partials = dbias if chunks == 1 else runtime.empty((chunks, columns), dbias.dtype)
+    runtime.launch(
+        SOURCE,
+        "activation_backward_columns",
+        dout.dtype,
+        (tiles, chunks),
+        block,
+        (dz, partials, dout, saved, rows, columns, NUMBER[activation], alpha),
+        shared=runtime.block * dout.dtype.itemsize,
+    )
+    if chunks > 1:
+        reduce(runtime, dbias, partials, (1, chunks, columns), "sum")
+
+
+def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:
+    runtime.gemm(out, a, b)
+
+
+LAUNCHERS: dict[str, Launcher] = {
+    "dense_forward": dense_forward,
+    "dense_backward": dense_backward,
+    "matmul": matmul,
+}

@@ -1,0 +1,195 @@
+// Elementwise basics: one launch each. Operands of one shape are read 16 bytes at a time; broadcast
+// or strided ones through their strides, which cuda.py has collapsed to at most RANK dimensions.
+// Formulas: reference.py.
+#include "../common.cuh"
+
+// --- One operand ---------------------------------------------------------------------------------
+
+#define UNARY(Name, value_expression, slope_expression)                             \
+    struct Name {                                                                   \
+        static __device__ REAL value(REAL x) { return value_expression; }           \
+        static __device__ REAL slope(REAL x, REAL out) { return slope_expression; } \
+    };
+
+UNARY(Negative, -x, REAL(-1))
+UNARY(Exp, exp(x), out)
+UNARY(Log, log(x), REAL(1) / x)
+UNARY(Log1p, log1p(x), REAL(1) / (REAL(1) + x))
+UNARY(Expm1, expm1(x), out + REAL(1))
+UNARY(Sqrt, sqrt(x), REAL(0.5) / out)
+UNARY(Square, x* x, REAL(2) * x)
+UNARY(Reciprocal, REAL(1) / x, -out* out)
+UNARY(Absolute, fabs(x), sign(x))
+UNARY(Sign, sign(x), REAL(0))
+UNARY(Sin, sin(x), cos(x))
+UNARY(Cos, cos(x), -sin(x))
+
+// use(f), numbered in the order of UNARY in reference.py.
+template <class Use>
+__device__ void with_unary(int kind, Use use) {
+    switch (kind) {
+        case 0: return use(Negative());
+        case 1: return use(Exp());
+        case 2: return use(Log());
+        case 3: return use(Log1p());
+        case 4: return use(Expm1());
+        case 5: return use(Sqrt());
+        case 6: return use(Square());
+        case 7: return use(Reciprocal());
+        case 8: return use(Absolute());
+        case 9: return use(Sign());
+        case 10: return use(Sin());
+        case 11: return use(Cos());
+    }
+}
+
+extern "C" __global__ void unary_forward(REAL* out, const REAL* x, i64 n, int kind) {
+    with_unary(kind, [=](auto f) { map(out, n, [=](REAL x) { return f.value(x); }, x); });
+}
+
+extern "C" __global__ void unary_backward(REAL* dx, const REAL* dout, const REAL* x,
+                                          const REAL* out, i64 n, int kind) {
+    with_unary(kind, [=](auto f) {
+        map(dx, n, [=](REAL d, REAL x, REAL y) { return d * f.slope(x, y); }, dout, x, out);
+    });
+}
+
+extern "C" __global__ void clip_forward(REAL* out, const REAL* x, i64 n, REAL low, REAL high) {
+    map(out, n, [=](REAL x) { return clipped(x, low, high); }, x);
+}
+
+extern "C" __global__ void clip_backward(REAL* dx, const REAL* dout, const REAL* x, i64 n, REAL low,
+                                         REAL high) {
+    map(dx, n, [=](REAL d, REAL x) { return x >= low && x <= high ? d : REAL(0); }, dout, x);
+}
+
+extern "C" __global__ void accumulate(REAL* acc, const REAL* x, i64 n) {
+    map(acc, n, [=](REAL sum, REAL x) { return sum + x; }, acc, x);
+}
+
+// --- Two and three operands ----------------------------------------------------------------------
+
+const int RANK = 6;
+
+// Sizes of the result, slowest first, and the strides (in elements) of up to four operands over it.
+struct Broadcast {
+    i64 size[RANK];
+    i64 stride[4][RANK];
+};
+
+// Where element i of the result finds each of COUNT operands.
+template <int COUNT>
+__device__ void offsets(i64 result[COUNT], const Broadcast& shape, i64 i) {
+    for (int k = 0; k < COUNT; k++) result[k] = 0;
+    for (int d = RANK - 1; d >= 0; d--) {
+        if (shape.size[d] == 1) continue;
+        const i64 rest = quotient(i, shape.size[d]), place = i - rest * shape.size[d];
+        for (int k = 0; k < COUNT; k++) result[k] += place * shape.stride[k][d];
+        i = rest;
+    }
+}
+
+#define BINARY(Name, Result, value_expression)                                      \
+    struct Name {                                                                   \
+        static __device__ Result value(REAL a, REAL b) { return value_expression; } \
+    };
+#define BINARY_WITH_SLOPES(Name, value_expression, slope_a_expression, slope_b_expression)      \
+    struct Name {                                                                               \
+        static __device__ REAL value(REAL a, REAL b) { return value_expression; }               \
+        static __device__ REAL slope_a(REAL a, REAL b, REAL out) { return slope_a_expression; } \
+        static __device__ REAL slope_b(REAL a, REAL b, REAL out) { return slope_b_expression; } \
+    };
+
+// The share of a tie is one half each.
+__device__ inline REAL share(bool first, REAL a, REAL b) {
+    return first ? REAL(1) : a == b ? REAL(0.5) : REAL(0);
+}
+
+BINARY_WITH_SLOPES(Add, a + b, REAL(1), REAL(1))
+BINARY_WITH_SLOPES(Subtract, a - b, REAL(1), REAL(-1))
+BINARY_WITH_SLOPES(Multiply, a* b, b, a)
+BINARY_WITH_SLOPES(Divide, a / b, REAL(1) / b, -out / b)
+BINARY_WITH_SLOPES(Power, pow(a, b), b == 0 ? REAL(0) : b * pow(a, b - REAL(1)),
+                   a == 0 ? REAL(0) : out * log(a))
+BINARY_WITH_SLOPES(Maximum, largest(a, b), share(a > b, a, b), REAL(1) - share(a > b, a, b))
+BINARY_WITH_SLOPES(Minimum, smallest(a, b), share(a < b, a, b), REAL(1) - share(a < b, a, b))
+BINARY(Equal, bool, a == b)
+BINARY(NotEqual, bool, a != b)
+BINARY(Less, bool, a < b)
+BINARY(LessEqual, bool, a <= b)
+BINARY(Greater, bool, a > b)
+BINARY(GreaterEqual, bool, a >= b)
+
+// use(f), numbered in the order of ARITHMETIC and of COMPARISON in reference.py.
+template <class Use>
+__device__ void with_arithmetic(int kind, Use use) {
+    switch (kind) {
+        case 0: return use(Add());
+        case 1: return use(Subtract());
+        case 2: return use(Multiply());
+        case 3: return use(Divide());
+        case 4: return use(Power());
+        case 5: return use(Maximum());
+        case 6: return use(Minimum());
+    }
+}
+template <class Use>
+__device__ void with_comparison(int kind, Use use) {
+    switch (kind) {
+        case 0: return use(Equal());
+        case 1: return use(NotEqual());
+        case 2: return use(Less());
+        case 3: return use(LessEqual());
+        case 4: return use(Greater());
+        case 5: return use(GreaterEqual());
+    }
+}
+
+template <class F, class Result>
+__device__ void map_strided(F f, Result* out, const REAL* a, const REAL* b, i64 n,
+                            const Broadcast& shape) {
+    FOR_EACH(i, n) {
+        i64 at[2];
+        offsets<2>(at, shape, i);
+        out[i] = f.value(a[at[0]], b[at[1]]);
+    }
+}
+
+extern "C" __global__ void arithmetic(REAL* out, const REAL* a, const REAL* b, i64 n, int kind) {
+    with_arithmetic(
+        kind, [=](auto f) { map(out, n, [=](REAL a, REAL b) { return f.value(a, b); }, a, b); });
+}
+
+extern "C" __global__ void arithmetic_strided(REAL* out, const REAL* a, const REAL* b, i64 n,
+                                              Broadcast shape, int kind) {
+    with_arithmetic(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
+}
+
+extern "C" __global__ void comparison_strided(bool* out, const REAL* a, const REAL* b, i64 n,
+                                              Broadcast shape, int kind) {
+    with_comparison(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
+}
+
+// da and db have the shape of the result; either may be null. Operands: dout, a, b, out.
+extern "C" __global__ void arithmetic_backward(REAL* da, REAL* db, const REAL* dout, const REAL* a,
+                                               const REAL* b, const REAL* out, i64 n,
+                                               Broadcast shape, int kind) {
+    with_arithmetic(kind, [=, &shape](auto f) {
+        FOR_EACH(i, n) {
+            i64 at[4];
+            offsets<4>(at, shape, i);
+            const REAL d = dout[at[0]], x = a[at[1]], y = b[at[2]], result = out[at[3]];
+            if (da) da[i] = d * f.slope_a(x, y, result);
+            if (db) db[i] = d * f.slope_b(x, y, result);
+        }
+    });
+}
+
+extern "C" __global__ void where_strided(REAL* out, const bool* condition, const REAL* a,
+                                         const REAL* b, i64 n, Broadcast shape) {
+    FOR_EACH(i, n) {
+        i64 at[3];
+        offsets<3>(at, shape, i);
+        out[i] = condition[at[0]] ? a[at[1]] : b[at[2]];
+    }
+}

@@ -1,0 +1,147 @@
+"""Launchers of elementwise/cuda.cu.
+
+`copy` and `fill` have none: on CuPy their reference is one elementwise kernel of CuPy's own, which
+takes any strides and dtypes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import ShapeError
+from ..cuda import Launcher, Runtime, launch_elements, source_beside
+from ..spec import FLOATS, Array
+from . import reference
+from .reference import ARITHMETIC, COMPARISON, UNARY
+
+SOURCE = source_beside(__file__)
+NUMBER = {
+    kind: number for kinds in (UNARY, ARITHMETIC, COMPARISON) for number, kind in enumerate(kinds)
+}
+RANK = 6
+OPERANDS = 4
+BROADCAST = np.dtype([("size", np.int64, RANK), ("stride", np.int64, (OPERANDS, RANK))])
+
+
+def broadcast(shape: tuple[int, ...], *operands: Array) -> np.ndarray:
+    """The kernels' struct Broadcast for operands that broadcast to `shape`, as few axes as can be.
+
+    Neighbouring axes are one where every operand's stride over the outer is its stride over the
+    inner times the inner's length: always so for contiguous operands of the full shape.
+    """
+    axes: list[tuple[int, tuple[int, ...]]] = []  # (length, strides), fastest first
+    for axis in range(1, len(shape) + 1):
+        length = shape[-axis]
+        if length == 1:
+            continue
+        strides = tuple(
+            0 if axis > x.ndim or x.shape[-axis] == 1 else x.strides[-axis] // x.itemsize
+            for x in operands
+        )
+        if axes:
+            inner, steps = axes[-1]
+            if all(s == t * inner for s, t in zip(strides, steps, strict=True)):
+                axes[-1] = inner * length, steps
+                continue
+        axes.append((length, strides))
+    if len(axes) > RANK:
+        raise ShapeError(
+            f"operands of shapes {', '.join(str(x.shape) for x in operands)} broadcast over "
+            f"{len(axes)} axes that cannot be merged; the CUDA kernels take at most {RANK}. "
+            "Make the operands contiguous, or reshape them to fewer axes"
+        )
+    out = np.zeros((), BROADCAST)
+    out["size"] = 1
+    for place, (length, strides) in enumerate(axes):
+        out["size"][RANK - 1 - place] = length
+        out["stride"][: len(operands), RANK - 1 - place] = strides
+    return out
+
+
+def unary_forward(runtime: Runtime, out: Array, x: Array, *, kind: str) -> None:
+    _elements(runtime, "unary_forward", out, x, x.size, NUMBER[kind])
+
+
+def unary_backward(
+    runtime: Runtime, dx: Array, dout: Array, x: Array, out: Array, *, kind: str
+) -> None:
+    _elements(runtime, "unary_backward", dx, dout, x, out, x.size, NUMBER[kind])
+
+
+def binary_forward(runtime: Runtime, out: Array, a: Array, b: Array, *, kind: str) -> None:
+    if a.dtype != b.dtype or a.dtype.name not in FLOATS:
+        # Integers, booleans and mixtures are for metrics and masks: CuPy's own kernels do.
+        reference.binary_forward(runtime.xp, out, a, b, kind=kind)
+    elif kind in COMPARISON:
+        _strided(runtime, "comparison_strided", (out, a, b), (a, b), NUMBER[kind])
+    elif a.shape == b.shape and a.flags.c_contiguous and b.flags.c_contiguous:
+        _elements(runtime, "arithmetic", out, a, b, out.size, NUMBER[kind])
+    else:
+        _strided(runtime, "arithmetic_strided", (out, a, b), (a, b), NUMBER[kind])
+
+
+def binary_backward(
+    runtime: Runtime,
+    da: Array | None,
+    db: Array | None,
+    dout: Array,
+    a: Array,
+    b: Array,
+    out: Array,
+    *,
+    kind: str,
+    needs: tuple[bool, bool],
+) -> None:
+    operands = (dout, a, b, out)
+    _strided(runtime, "arithmetic_backward", (da, db, *operands), operands, NUMBER[kind])
+
+
+def where(runtime: Runtime, out: Array, condition: Array, a: Array, b: Array) -> None:
+    if a.dtype != b.dtype or a.dtype.name not in FLOATS:
+        reference.where(runtime.xp, out, condition, a, b)
+    else:
+        _strided(runtime, "where_strided", (out, condition, a, b), (condition, a, b))
+
+
+def clip_forward(runtime: Runtime, out: Array, x: Array, *, low: float, high: float) -> None:
+    _elements(runtime, "clip_forward", out, x, x.size, low, high)
+
+
+def clip_backward(
+    runtime: Runtime, dx: Array, dout: Array, x: Array, *, low: float, high: float
+) -> None:
+    _elements(runtime, "clip_backward", dx, dout, x, x.size, low, high)
+
+
+def accumulate(runtime: Runtime, acc: Array, x: Array) -> None:
+    _elements(runtime, "accumulate", acc, x, acc.size)
+
+
+def _elements(runtime: Runtime, kernel: str, first: Array, *args: object) -> None:
+    launch_elements(runtime, SOURCE, kernel, first.dtype, first.size, first, *args)
+
+
+def _strided(
+    runtime: Runtime,
+    kernel: str,
+    arrays: tuple[Array | None, ...],
+    operands: tuple[Array, ...],
+    *rest: int,
+) -> None:
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    size = int(np.prod(shape, dtype=np.int64))
+    if size:
+        args = (*arrays, size, broadcast(shape, *operands), *rest)
+        launch_elements(runtime, SOURCE, kernel, operands[-1].dtype, size, *args)
+
+
+LAUNCHERS: dict[str, Launcher] = {
+    "unary_forward": unary_forward,
+    "unary_backward": unary_backward,
+    "binary_forward": binary_forward,
+    "binary_backward": binary_backward,
+    "where": where,
+    "clip_forward": clip_forward,
+    "clip_backward": clip_backward,
+    "accumulate": accumulate,
+}
