@@ -127,8 +127,9 @@ class Model(Module):
                     "make them part of the loader's data set"
                 )
             loader, validation = x, self._validation_loader(validation_data, batch_size)
+            epoch = loader.epoch
             first = next(iter(loader))[0]
-            loader.epoch = 0
+            loader.epoch = epoch
         else:
             arrays = _arrays("fit", x, y, _sample_weights(y, class_weight, sample_weight))
             arrays, held_out = _split(arrays, validation_split)
@@ -139,6 +140,7 @@ class Model(Module):
             loader = DataLoader(
                 TensorDataset(*arrays), batch_size, shuffle=shuffle, seed=generator().seed
             )
+            loader.epoch = initial_epoch
             validation = self._validation_loader(validation_data, batch_size)
             first = arrays[0][:1]
         if not self.built:

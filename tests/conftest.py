@@ -5,7 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import tercet as tc
-from tercet.backends import Backend, get_backend, usable
+from tercet.backends import PREFERENCE, Backend, get_backend, usable
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=PREFERENCE,
+        help="run the tests of this backend only; may be repeated (default: all that work here)",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -14,8 +23,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     A module with a fixture `backend` of its own (the CUDA simulation's) is left to that.
     """
     if "backend" in metafunc.fixturenames and not hasattr(metafunc.module, "backend"):
+        names = metafunc.config.getoption("--backend") or usable()
         parameters = [
-            pytest.param(name, marks=pytest.mark.gpu if name == "cupy" else ()) for name in usable()
+            pytest.param(name, marks=pytest.mark.gpu if name == "cupy" else ()) for name in names
         ]
         metafunc.parametrize("backend", parameters, indirect=True)
 

@@ -281,12 +281,13 @@ def test_gradcheck_finds_a_wrong_gradient(backend: Backend) -> None:
 def test_memory_of_dropped_tensors_is_used_again() -> None:
     with tc.use_backend("numpy") as backend:
         x = tc.zeros(512, 512)
-        held = None
-        for _ in range(5):
-            y = x * 2 + 1
-            held = backend.pool.held if held is None else held
+        y = x
+        for turn in range(6):
+            y = (x + y) * 2
+            if turn == 1:
+                held = backend.pool.held
         assert backend.pool.held == held
-        del y
+        assert backend.pool.in_use <= held
 
 
 def test_rand_is_the_same_on_every_backend(backend: Backend) -> None:

@@ -104,31 +104,34 @@ def compare(
             reference = np.where(
                 np.abs(reference) > limits.max, np.copysign(np.inf, reference), reference
             )
-        finite = np.abs(reference[np.isfinite(reference)])
-        terms = [
-            np.abs(x[np.isfinite(x)]).max(initial=0)
-            for x in inputs
-            if x is not None and x.dtype.kind == "f"
-        ]
-        # A sum's rounding is relative to its terms, of the size of the inputs at least.
-        scale = np.maximum(
-            np.abs(reference),
-            min(1.0, finite.max(initial=0.0))
-            if depth == 1
-            else max([finite.max(initial=0.0), 1.0, *(terms if depth > 1 else [])]),
-        )
-        bound = eps * (ROUNDINGS + depth) * np.where(np.isfinite(scale), scale, 0) + float(
-            limits.smallest_normal
-        )
-        both_nan = np.isnan(value) & np.isnan(reference)
-        same = both_nan | (value == reference)
+        bound = tolerance(reference, inputs, depth, eps) + float(limits.smallest_normal)
+        same = (np.isnan(value) & np.isnan(reference)) | (value == reference)
         with np.errstate(invalid="ignore"):
             off = ~same & ~(np.abs(value - reference) <= bound)
         assert not off.any(), (
             f"{kernel.name} {attributes} {dtype}: output {name} is off at {np.argwhere(off)[0]}: "
-            f"expected {reference[off][0]!r}, found {value[off][0]!r}, bound {np.broadcast_to(bound, off.shape)[off][0]:.2e}; "
+            f"expected {reference[off][0]!r}, found {value[off][0]!r}, "
+            f"bound {np.broadcast_to(bound, off.shape)[off][0]:.2e}; "
             f"shapes {[None if x is None else x.shape for x in inputs]}"
         )
+
+
+def tolerance(
+    reference: np.ndarray, inputs: list[np.ndarray | None], depth: int, eps: float
+) -> np.ndarray:
+    """How far each element may be off: roundings times eps times the size of what is added.
+
+    Elementwise kernels round relative to their result, and where terms cancel to results of the
+    size of 1. A sum rounds relative to its terms, which are as large as the inputs at least.
+    """
+    largest = np.abs(reference[np.isfinite(reference)]).max(initial=0.0)
+    least = min(1.0, largest)
+    if depth > 1:
+        floats = [x for x in inputs if x is not None and x.dtype.kind == "f"]
+        terms = [np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in floats]
+        least = max(1.0, largest, *terms)
+    scale = np.maximum(np.abs(reference), least)
+    return eps * (ROUNDINGS + depth) * np.where(np.isfinite(scale), scale, 0.0)
 
 
 def gradient_pairs() -> list[tuple[Kernel, Kernel]]:
