@@ -1,7 +1,8 @@
-"""The progress bar of `fit`: loss, metrics and samples a second, for under 1 % of an epoch.
+"""The progress of `fit`: loss, metrics and samples a second, for under 1 % of the time.
 
 Drawing is what costs. After each drawing the bar stays silent for a hundred times as long as it
-took (and at least a quarter of a second); between, a step costs one look at the clock.
+took (and at least a quarter of a second), also over the ends of short epochs, whose lines wait to
+be written together. Between drawings a step costs one look at the clock.
 """
 
 from __future__ import annotations
@@ -20,13 +21,8 @@ SHARE = 0.01
 INTERVAL = 0.25  # seconds
 
 
-def describe(logs: Mapping[str, float]) -> str:
-    """Loss and metrics as text."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-
-
 class ProgressBar(Callback):
-    """A live bar on a terminal, one plain line an epoch elsewhere."""
+    """A line for each epoch; on a terminal also a live bar for the one that is running."""
 
     def __init__(self, live: bool | None = None) -> None:
         self.live = sys.stdout.isatty() if live is None else live
@@ -40,46 +36,35 @@ class ProgressBar(Callback):
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:>5.0f}/{task.total:.0f}"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[text]}"),
             auto_refresh=False,
+            transient=True,
         )
+        self._task = self._bar.add_task("", total=trainer.steps_per_epoch, text="")
+        self._lines: list[str] = []
+        self._silent_until = 0.0
         self._bar.start()
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
         self._began = time.perf_counter()
-        self._silent_until = self._began
-        if self._bar is not None:
-            digits = len(str(trainer.epochs))
-            self._task = self._bar.add_task(
-                f"epoch {epoch + 1:>{digits}}/{trainer.epochs}",
-                total=trainer.steps_per_epoch,
-                text="",
-            )
+        self._title = f"epoch {epoch + 1:>{len(str(trainer.epochs))}}/{trainer.epochs}"
 
     def on_step_end(self, trainer: Trainer, step: int, logs: Mapping[str, float]) -> None:
-        if self._bar is None:
+        if self._bar is None or time.perf_counter() < self._silent_until:
             return
-        now = time.perf_counter()
-        if now < self._silent_until:
-            return
-        rate = (step + 1) * trainer.batch_size / max(now - self._began, 1e-9)
-        self._bar.update(
-            self._task, completed=step + 1, text=f"{describe(logs)}  {rate:,.0f} samples/s"
-        )
-        self._bar.refresh()
-        drawn = time.perf_counter()
-        self._silent_until = drawn + max(INTERVAL, (drawn - now) / SHARE)
+        text = self._describe(logs, (step + 1) * trainer.batch_size)
+        self._bar.update(self._task, description=self._title, completed=step + 1, text=text)
+        self._draw()
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
-        seconds = time.perf_counter() - self._began
-        rate = trainer.steps_per_epoch * trainer.batch_size / max(seconds, 1e-9)
-        text = f"{describe(logs)}  {rate:,.0f} samples/s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=trainer.steps_per_epoch, text=text)
-            self._bar.refresh()
-        else:
-            print(f"epoch {epoch + 1}/{trainer.epochs}  {text}", flush=True)
+        line = f"{self._title}  {self._describe(logs, trainer.samples)}"
+        if self._bar is None:
+            print(line, flush=True)
+            return
+        self._lines.append(line)
+        if time.perf_counter() >= self._silent_until:
+            self._draw()
 
     def on_train_end(self, trainer: Trainer) -> None:
         self.close()
@@ -87,5 +72,20 @@ class ProgressBar(Callback):
     def close(self) -> None:
         """Leave the terminal as it was; an interrupted training calls it too."""
         if self._bar is not None:
+            self._draw()
             self._bar.stop()
             self._bar = None
+
+    def _describe(self, logs: Mapping[str, float], samples: int) -> str:
+        rate = samples / max(time.perf_counter() - self._began, 1e-9)
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        return f"{figures}  {rate:,.0f} samples/s"
+
+    def _draw(self) -> None:
+        began = time.perf_counter()
+        if self._lines:
+            self._bar.console.print("\n".join(self._lines), highlight=False)
+            self._lines.clear()
+        self._bar.refresh()
+        drawn = time.perf_counter()
+        self._silent_until = drawn + max(INTERVAL, (drawn - began) / SHARE)

@@ -71,7 +71,7 @@ class Trainer:
     """Trains any Module: what a loss, an optimizer, metrics and callbacks make of an epoch.
 
     Callbacks receive the trainer and may read `model`, `optimizer`, `history`, `epochs`,
-    `steps_per_epoch`, and set `stop_training`.
+    `steps_per_epoch`, `batch_size`, `samples`, and set `stop_training`.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Trainer:
         self.epochs = 0
         self.steps_per_epoch = 0
         self.batch_size = 0
+        self.samples = 0
         self._mean = RunningMean()
 
     @property
@@ -109,7 +110,7 @@ class Trainer:
         if not self.optimizer.bound:
             self.optimizer.bind(self.model.parameters())
         self.epochs, self.steps_per_epoch = epochs, len(loader)
-        self.batch_size = loader.batch_size
+        self.batch_size, self.samples = loader.batch_size, len(loader.dataset)
         self.stop_training = False
         for callback in callbacks:
             callback.on_train_begin(self)
