@@ -6,6 +6,7 @@ from importlib import import_module
 
 from ..kernels import FAMILIES
 from .backend import Implementation
+from .compiling import announce
 from .numpy_backend import HostBackend
 
 
@@ -16,6 +17,7 @@ class NumbaBackend(HostBackend):
     flavour = "numba"
 
     def implementations(self) -> dict[str, Implementation]:
+        announce()
         found: dict[str, Implementation] = {}
         for family in FAMILIES:
             found |= import_module(f"..kernels.{family}.loops", __package__).LOOPS

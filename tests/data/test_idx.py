@@ -74,7 +74,7 @@ def test_truncated_in_the_header(tmp_path: Path, cut: int) -> None:
 def test_too_long(tmp_path: Path) -> None:
     path = tmp_path / "long"
     path.write_bytes(GOOD + b"\0")
-    with pytest.raises(DataError, match="expected 72 bytes .*found 73"):
+    with pytest.raises(DataError, match=r"expected 72 bytes .*found 73"):
         read_idx(path)
 
 
@@ -97,7 +97,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
     flipped[-6] ^= 0xFF  # in the checksum
     for content in (packed[:-9], packed[:5], bytes(flipped), packed[:12] + b"\xff" * 20):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="cannot read .*damaged.gz: .*fetch the file again"):
+        with pytest.raises(DataError, match=r"cannot read .*damaged.gz: .*fetch the file again"):
             read_idx(path)
 
 

@@ -185,7 +185,7 @@ def test_the_cache_is_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def site() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """A local server's address, and what it serves by file name; "short." names are cut off."""
+    """A local server's address and what it serves by name; below short/ it breaks off."""
     content: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -242,11 +242,11 @@ def test_a_wrong_checksum_is_not_kept(site: tuple, tmp_path: Path) -> None:
 def test_what_is_not_there_or_breaks_off(site: tuple, tmp_path: Path) -> None:
     address, content = site
     sums = serve(content)
-    with pytest.raises(DataError, match="cannot download mnist from .*train-images.*IncompleteRead"):
+    with pytest.raises(DataError, match=r"cannot download mnist .*train-images.*IncompleteRead"):
         images.download("mnist", address + "short/", sums, tmp_path)
     assert list(tmp_path.iterdir()) == []
     del content["train-labels-idx1-ubyte.gz"]
-    with pytest.raises(DataError, match="cannot download mnist from .*train-labels.*404.*by hand"):
+    with pytest.raises(DataError, match=r"cannot download mnist from .*train-labels.*404.*by hand"):
         images.download("mnist", address, sums, tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["train-images-idx3-ubyte.gz"]
 

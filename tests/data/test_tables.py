@@ -107,7 +107,7 @@ def test_values_to_regress(table) -> None:
 def test_a_cell_that_is_no_number_is_named(table, cell: str, message: str | None) -> None:
     path = table(f"a,b,c\n1,2,x\n3,{cell},y\n?,?,z\n")
     if message is None:
-        with pytest.raises(DataError, match="line 3: expected 3 cells .* found 4"):
+        with pytest.raises(DataError, match=r"line 3: expected 3 cells .* found 4"):
             load_csv(path)
         return
     with pytest.raises(DataError, match=f"table.csv, line 3, column 'b': {message}"):
@@ -136,7 +136,7 @@ def test_a_target_too_large(table, cell: str) -> None:
 
 def test_tables_that_are_none(table, tmp_path: Path) -> None:
     for text in ("", "\n\n", " , \n", "\ufeff"):
-        with pytest.raises(DataError, match="table.csv is empty; expected a row for each sample"):
+        with pytest.raises(DataError, match=r"table.csv is empty; expected a row for each sample"):
             load_csv(table(text))
     with pytest.raises(DataError, match="holds a header and no rows"):
         load_csv(table("a,b,c\n"))
@@ -256,7 +256,7 @@ def test_truncated_and_damaged_files(tmp_path: Path, rng, save) -> None:
     damaged[200:260] = bytes(60)
     for wrong in (content[:-30], content[: len(content) // 2], content[:3], b"", bytes(damaged)):
         path.write_bytes(wrong)
-        with pytest.raises(DataError, match="a.npz is no readable array file: "):
+        with pytest.raises(DataError, match=r"a.npz is no readable array file: "):
             load_arrays(path)
 
 
@@ -266,7 +266,7 @@ def test_a_truncated_npy(tmp_path: Path) -> None:
     content = path.read_bytes()
     for cut in (len(content) - 8, 40, 7):
         path.write_bytes(content[:cut])
-        with pytest.raises(DataError, match="a.npy is no readable array file: "):
+        with pytest.raises(DataError, match=r"a.npy is no readable array file: "):
             load_arrays(path)
 
 

@@ -64,7 +64,8 @@ FALLING_THEN_FLAT = [5.0, 4.0, 3.0, 3.0, 3.5, 2.9, 3.0, 3.0, 3.0, 3.0]
 
 
 @pytest.mark.parametrize(
-    ("patience", "ran", "best"), [(0, 4, 2), (1, 4, 2), (2, 5, 2), (3, 9, 5), (4, 10, 5), (9, 10, 5)]
+    ("patience", "ran", "best"),
+    [(0, 4, 2), (1, 4, 2), (2, 5, 2), (3, 9, 5), (4, 10, 5), (9, 10, 5)],
 )
 def test_patience(patience: int, ran: int, best: int) -> None:
     stopping = EarlyStopping(patience=patience)
@@ -172,14 +173,14 @@ def test_early_stopping_in_fit(backend, rng) -> None:
 
 @pytest.mark.parametrize("make", [EarlyStopping, lambda m: ModelCheckpoint("p", m, True)])
 def test_an_unknown_monitor_lists_those_there_are(make) -> None:
-    with pytest.raises(OptionError, match="unknown monitor 'val_los'.*loss.*needs validation_split"):
+    with pytest.raises(OptionError, match=r"monitor 'val_los'.*loss.*needs validation_split"):
         Played("val_acc", [1.0]).run(make("val_los"))
 
 
 def test_wrong_options() -> None:
     with pytest.raises(OptionError, match="patience must not be negative, found -1"):
         EarlyStopping(patience=-1)
-    with pytest.raises(OptionError, match="unknown mode 'maxx'.*Did you mean 'max'"):
+    with pytest.raises(OptionError, match=r"unknown mode 'maxx'.*Did you mean 'max'"):
         EarlyStopping(mode="maxx")
     with pytest.raises(OptionError, match="unknown mode"):
         ModelCheckpoint("p", mode="least")
@@ -256,7 +257,7 @@ def test_lambda_callback_gets_every_hook(backend, rng) -> None:
 
 
 def test_lambda_callback_with_an_unknown_hook() -> None:
-    with pytest.raises(OptionError, match="unknown hook 'on_epoch_ends'.*Did you mean 'on_epoch_"):
+    with pytest.raises(OptionError, match=r"unknown hook 'on_epoch_ends'.*Did you mean 'on_epoch_"):
         LambdaCallback(on_epoch_ends=print)
 
 

@@ -23,7 +23,7 @@ def test_entries(history: History) -> None:
     assert history.epoch == [0, 1, 2, 3]
     assert "4 epochs; last: loss=1, val_accuracy=0.1" in repr(history)
     assert repr(History()) == "History(0 epochs)"
-    with pytest.raises(OptionError, match="unknown entry of the history 'val_acuracy'.*Did you"):
+    with pytest.raises(OptionError, match=r"unknown entry of the history 'val_acuracy'.*Did you"):
         history["val_acuracy"]
 
 

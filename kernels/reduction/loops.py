@@ -1,0 +1,167 @@
+"""Reductions of x (outer, n, inner) over the middle axis.
+
+Forward, threads split whichever axis is long enough: `outer` or `inner`, where each result has one
+thread, or else n, where each thread leaves its partial results and these are reduced in turn, in
+the order of the threads. Memory is read in order: with inner = 1 a row is reduced in vector lanes,
+otherwise rows of `inner` elements are accumulated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..numba_loop import chosen_by_kind, loop, loops, parts_for, share
+from ..numba_math import maximum, minimum
+from ..spec import Array
+from . import reference
+
+OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split
+SUM, MAX, MIN = 0, 1, 2
+KIND_NUMBER = {"sum": SUM, "mean": SUM, "max": MAX, "min": MIN}
+START = (0.0, -np.inf, np.inf)
+# Inner elements below which a thread's own share of a row is too short to read quickly.
+SHORT_ROW = 64
+
+
+@chosen_by_kind
+def combine(f: Any) -> Sequence[Callable[..., Any]]:
+    """combine(kind, x, y)"""
+    return [lambda x, y: x + y, lambda x, y: maximum(x, y), lambda x, y: minimum(x, y)]
+
+
+@register_jitable
+def _shares(axis: Any, parts: Any, t: Any, shape: Any) -> Any:
+    """The bounds of part t along the three axes."""
+    first, last = share(shape[axis], parts, t)
+    o0, o1 = (first, last) if axis == 0 else (0, shape[0])
+    j0, j1 = (first, last) if axis == 1 else (0, shape[1])
+    i0, i1 = (first, last) if axis == 2 else (0, shape[2])
+    return o0, o1, j0, j1, i0, i1
+
+
+@loops
+def _rows(kind: int) -> Callable[..., None]:
+    start = START[kind]
+
+    def reduce_rows(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+        """x: (outer, n); out: (1, outer), or (parts, outer) where the middle axis is split."""
+        first, last = share(x.shape[0], parts, t) if axis == OUTER else (0, x.shape[0])
+        low, high = share(x.shape[1], parts, t) if axis == MIDDLE else (0, x.shape[1])
+        target = out[t if axis == MIDDLE else 0]
+        for o in range(first, last):
+            u = x[o, low:high]
+            value = x.dtype.type(start)
+            for j in range(u.size):
+                value = combine(kind, value, u[j])
+            target[o] = value
+
+    return reduce_rows
+
+
+@loops
+def _columns(kind: int) -> Callable[..., None]:
+    start = START[kind]
+
+    def reduce_columns(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+        """out: (1, outer, inner), or (parts, outer, inner) where the middle axis is split."""
+        o0, o1, j0, j1, i0, i1 = _shares(axis, parts, t, x.shape)
+        target = out[t if axis == MIDDLE else 0]
+        for o in range(o0, o1):
+            values = target[o, i0:i1]
+            for i in range(values.size):
+                values[i] = start
+            for j in range(j0, j1):
+                row = x[o, j, i0:i1]
+                for i in range(values.size):
+                    values[i] = combine(kind, values[i], row[i])
+
+    return reduce_columns
+
+
+@loop
+def _spread_rows(t: int, parts: int, dx: Array, dout: Array, scale: float) -> None:
+    """dx[o, j] = scale dout[o] for all j, where a row is one number."""
+    low, high = share(dx.size, parts, t)
+    n, k = dx.shape[1], low
+    while k < high:
+        o = k // n
+        d = dx[o, k - o * n : min(n, high - o * n)]
+        value = dout[o] * dx.dtype.type(scale)
+        for j in range(d.size):
+            d[j] = value
+        k += d.size
+
+
+@loop
+def _spread_columns(t: int, parts: int, dx: Array, dout: Array, scale: float) -> None:
+    """dx[o, j] = scale dout[o] for all j."""
+    outer, n, inner = dx.shape
+    factor = dx.dtype.type(scale)
+    low, high = share(outer * n, parts, t)
+    for k in range(low, high):
+        d, g = dx[k // n, k % n], dout[k // n]
+        for i in range(inner):
+            d[i] = g[i] * factor
+
+
+@loop
+def _to_extremes(
+    t: int, parts: int, dx: Array, dout: Array, x: Array, out: Array, axis: int
+) -> None:
+    """dx = dout, shared equally among the elements that equal out."""
+    o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
+    zero = x.dtype.type(0)
+    for o in range(o0, o1):
+        for i in range(i0, i1):
+            hits = 0
+            for j in range(n):
+                hits += x[o, j, i] == out[o, i]
+            each = dout[o, i] / x.dtype.type(max(hits, 1))
+            for j in range(n):
+                dx[o, j, i] = each if x[o, j, i] == out[o, i] else zero
+
+
+def reduce_forward(out: Array, x: Array, *, kind: str) -> None:
+    outer, n, inner = x.shape
+    number, parts = KIND_NUMBER[kind], parts_for(x.size)
+    if inner == 1:
+        run, x, result = _rows(number), x.reshape(outer, n), out.reshape(outer)
+    else:
+        run, result = _columns(number), out
+    if outer >= parts:
+        run(parts, result[None], x, OUTER)
+    elif inner >= SHORT_ROW * parts:
+        run(parts, result[None], x, INNER)
+    else:
+        partial = np.empty((parts, *result.shape), x.dtype)
+        run(parts, partial, x, MIDDLE)
+        _columns(number)(1, out.reshape(1, 1, -1), partial.reshape(1, parts, -1), OUTER)
+    if kind == "mean":
+        with np.errstate(all="ignore"):  # a mean of nothing is NaN
+            out /= n
+
+
+def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) -> None:
+    outer, n, inner = x.shape
+    parts = parts_for(x.size)
+    scale = 1.0 / max(n, 1) if kind == "mean" else 1.0
+    if kind not in ("sum", "mean"):
+        _to_extremes(parts, dx, dout, x, out, OUTER if outer >= inner else INNER)
+    elif inner == 1:
+        _spread_rows(parts, dx.reshape(outer, n), dout.reshape(outer), scale)
+    else:
+        _spread_columns(parts, dx, dout, scale)
+
+
+def argreduce(out: Array, x: Array, *, kind: str) -> None:
+    # NumPy's search for an extreme is vector code already.
+    reference.argreduce(np, out, x, kind=kind)
+
+
+LOOPS = {
+    "reduce_forward": reduce_forward,
+    "reduce_backward": reduce_backward,
+    "argreduce": argreduce,
+}

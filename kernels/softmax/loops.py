@@ -1,0 +1,95 @@
+"""Softmax row by row: a row is read from memory once and stays in cache for its other passes."""
+
+import numpy as np
+
+from ..numba_loop import loop, parts_for, share
+from ..numba_math import exp, log, maximum
+from ..spec import Array
+
+
+@loop
+def _softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
+    low, high = share(x.shape[0], parts, t)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for r in range(low, high):
+        u, o = x[r], out[r]
+        top = x.dtype.type(-np.inf)
+        for j in range(u.size):
+            top = maximum(top, u[j])
+        total = zero
+        for j in range(u.size):
+            e = exp(u[j] - top)
+            o[j] = e
+            total += e
+        scale = one / total
+        for j in range(u.size):
+            o[j] *= scale
+
+
+@loop
+def _softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array) -> None:
+    low, high = share(out.shape[0], parts, t)
+    zero = out.dtype.type(0)
+    for r in range(low, high):
+        d, g, o = dx[r], dout[r], out[r]
+        inner = zero
+        for j in range(o.size):
+            inner += g[j] * o[j]
+        for j in range(o.size):
+            d[j] = o[j] * (g[j] - inner)
+
+
+@loop
+def _log_softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
+    low, high = share(x.shape[0], parts, t)
+    zero = x.dtype.type(0)
+    for r in range(low, high):
+        u, o = x[r], out[r]
+        top = x.dtype.type(-np.inf)
+        for j in range(u.size):
+            top = maximum(top, u[j])
+        total = zero
+        for j in range(u.size):
+            total += exp(u[j] - top)
+        log_total = log(total)
+        for j in range(u.size):
+            # In this order: the maximum may be so large that adding log_total to it is lost.
+            shifted = u[j] - top
+            o[j] = shifted - log_total
+
+
+@loop
+def _log_softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array) -> None:
+    low, high = share(out.shape[0], parts, t)
+    zero = out.dtype.type(0)
+    for r in range(low, high):
+        d, g, o = dx[r], dout[r], out[r]
+        total = zero
+        for j in range(o.size):
+            total += g[j]
+        for j in range(o.size):
+            d[j] = g[j] - exp(o[j]) * total
+
+
+def softmax_forward(out: Array, x: Array) -> None:
+    _softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+
+
+def softmax_backward(dx: Array, dout: Array, out: Array) -> None:
+    _softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+
+
+def log_softmax_forward(out: Array, x: Array) -> None:
+    _log_softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+
+
+def log_softmax_backward(dx: Array, dout: Array, out: Array) -> None:
+    _log_softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+
+
+LOOPS = {
+    "softmax_forward": softmax_forward,
+    "softmax_backward": softmax_backward,
+    "log_softmax_forward": log_softmax_forward,
+    "log_softmax_backward": log_softmax_backward,
+}
