@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> None:
         path=options.data_path or saved.data_path,
         test_fraction=saved.test_fraction,
         seed=saved.seed,
+        task=saved.task,
     )
     result = model.evaluate(source.x_test, source.y_test)
     print(f"{held_out(result, len(source.x_test))}, backend {model.backend.name}")

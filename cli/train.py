@@ -31,6 +31,11 @@ def add_parser(commands: Any) -> None:
     data.add_argument("--data-path", help="folder that holds the data set's files")
     data.add_argument("--target", help="column to predict of a .csv file (its last one)")
     data.add_argument(
+        "--task",
+        choices=["classification", "regression"],
+        help="what a .csv file's target is (text and few whole numbers: classes, else values)",
+    )
+    data.add_argument(
         "--test-fraction",
         type=number(0.0, 1.0, open_low=True),
         default=0.2,
@@ -86,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
         path=options.data_path,
         test_fraction=options.test_fraction,
         seed=options.seed,
+        task=options.task,
     )
     backend = get_backend(options.backend)
     set_default_dtype(options.dtype)

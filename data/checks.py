@@ -17,9 +17,9 @@ def check_finite(x: np.ndarray, name: str) -> None:
     ...
     tercet.errors.DataError: x holds nan at (0, 1); remove or fill in such values first
     """
-    # A sum is finite only if all its terms are, or if they overflow: the slow look decides then.
+    # A finite sum has finite terms alone. A sum may also overflow: the slow look decides then.
     with np.errstate(all="ignore"):
-        if x.dtype.kind != "f" or np.isfinite(x.sum(dtype=np.float64)):
+        if x.dtype.kind != "f" or np.isfinite(x.sum()):
             return
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
@@ -51,7 +51,7 @@ def check_same_length(**arrays: Any) -> None:
     >>> check_same_length(x=np.zeros((3, 2)), y=np.zeros(2))
     Traceback (most recent call last):
     ...
-    tercet.errors.DataError: lengths differ: x has 3 rows, y has 2; give one row of each for a sample
+    tercet.errors.DataError: lengths differ: x has 3 rows, y has 2; give one row of each per sample
     """
     lengths = {name: len(a) for name, a in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -59,4 +59,4 @@ def check_same_length(**arrays: Any) -> None:
             f"{name} has {n}{' rows' if i == 0 else ''}"
             for i, (name, n) in enumerate(lengths.items())
         )
-        raise DataError(f"lengths differ: {found}; give one row of each for a sample")
+        raise DataError(f"lengths differ: {found}; give one row of each per sample")

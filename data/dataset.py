@@ -26,7 +26,8 @@ class TensorDataset:
     """Arrays with one row for each sample: `ds[i]` is the tuple of their rows i.
 
     An index array or a slice in place of i gives a tuple of batches. Arrays are kept as NumPy
-    arrays; lists and tensors are converted.
+    arrays; lists and tensors are converted. Raises DataError for arrays that are empty, ragged, or
+    of different lengths.
 
     >>> ds = TensorDataset([[1.0], [2.0], [3.0]], [0, 1, 0])
     >>> len(ds), ds[1], ds[1:][1].tolist()
@@ -34,9 +35,7 @@ class TensorDataset:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self.arrays = tuple(
-            np.asarray(a.numpy() if hasattr(a, "numpy") else a, order="C") for a in arrays
-        )
+        self.arrays = tuple(_as_array(a, i) for i, a in enumerate(arrays))
         if not arrays or any(np.ndim(a) == 0 or len(a) == 0 for a in self.arrays):
             raise DataError("TensorDataset needs one array or more, none of them empty")
         check_same_length(**{f"array {i}": a for i, a in enumerate(self.arrays)})
@@ -45,7 +44,19 @@ class TensorDataset:
         return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        # take is two to four times as fast as a[index], but takes booleans for numbers.
+        if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
+            return tuple(a.take(index, axis=0) for a in self.arrays)
         return tuple(a[index] for a in self.arrays)
+
+
+def _as_array(values: Any, position: int) -> np.ndarray:
+    try:
+        return np.asarray(values.numpy() if hasattr(values, "numpy") else values, order="C")
+    except ValueError as error:
+        raise DataError(
+            f"TensorDataset: the rows of array {position} differ in shape; pad or cut them"
+        ) from error
 
 
 class Subset:

@@ -1,7 +1,7 @@
 """The IDX format of MNIST: arrays of bytes with a small header, often gzipped.
 
-two zero bytes, a code for the type (8: unsigned byte), the number of dimensions,
-each dimension as a big-endian 32-bit integer, then the values.
+A file is two zero bytes, a code for the type (8: unsigned byte), the number of dimensions, each
+dimension as a big-endian 32-bit integer, then the values.
 """
 
 from __future__ import annotations

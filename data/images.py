@@ -32,7 +32,10 @@ FASHION_MD5 = (
     "bef4ecab320f06d8554ea6380940ec79",
     "bb300cfdad3c16e7a12a480ee83cd310",
 )
-FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's dataset-fashion-mnist
+# Debian's dataset-fashion-mnist. Its build strips name and time from the gzip headers, so the sums
+# of these files differ; with the names (t10k-labels-idx1-ubyte and such) and the times 1504176606
+# (train) and 1504176627 (t10k) put back, they are the published ones.
+FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
     "Ankle boot",
@@ -52,7 +55,10 @@ def load_digits() -> DataSource:
     >>> d.x_train.shape, d.x_test.shape, d.num_classes
     ((1347, 8, 8), (450, 8, 8), 10)
     """
-    with (files(__package__) / "digits.npz").open("rb") as file, np.load(file) as arrays:
+    with (
+        (files(__package__) / "digits.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         x = arrays["images"].astype(np.float32) / 16.0
         y = arrays["labels"].astype(np.int64)
     n = DIGITS_TRAIN
@@ -64,18 +70,20 @@ def load_digits() -> DataSource:
 def load_mnist(path: str | Path | None = None) -> DataSource:
     """MNIST: 60,000 and 10,000 handwritten digits of 28x28 pixels (LeCun et al., 1998).
 
-    Read from the folder `path`, else from the one in TERCET_DATA, else from the cache, into which
-    it is downloaded once and checked.
+    Read from the folder `path`, else from mnist/ in the folder in TERCET_DATA or from that folder
+    itself, else from the cache, into which it is downloaded once and checked. Raises DataError for
+    files that are missing, damaged or cannot be downloaded.
     """
     return _load("mnist", path, None, MNIST_ADDRESS, MNIST_MD5, tuple("0123456789"))
 
 
 def load_fashion_mnist(path: str | Path | None = None) -> DataSource:
-    """Fashion-MNIST: 60,000 and 10,000 pictures of clothes of 28x28 pixels (Xiao et al., 2017; MIT).
+    """Fashion-MNIST: 60,000 and 10,000 pictures of clothes, 28x28 pixels (Xiao et al., 2017; MIT).
 
-    Read from the folder `path`, else from the one in TERCET_DATA, else from Debian's package
-    `dataset-fashion-mnist` where that is installed, else from the cache, into which it is
-    downloaded once and checked.
+    Read from the folder `path`, else from fashion-mnist/ in the folder in TERCET_DATA or from that
+    folder itself, else from Debian's package `dataset-fashion-mnist` where that is installed, else
+    from the cache, into which it is downloaded once and checked. Raises DataError for files that
+    are missing, damaged or cannot be downloaded.
     """
     return _load(
         "fashion-mnist", path, FASHION_FOLDER, FASHION_ADDRESS, FASHION_MD5, FASHION_CLASSES
@@ -99,7 +107,8 @@ def _load(
             )
     else:
         environment = os.environ.get("TERCET_DATA")
-        folders = [Path(environment)] if environment else []
+        # MNIST's files and Fashion-MNIST's have the same names: a folder of the set's own first.
+        folders = [Path(environment) / name, Path(environment)] if environment else []
         folders += [system] if system is not None else []
         cache = cache_folder() / name
         found = next((f for f in map(_files_in, [*folders, cache]) if f is not None), None)
@@ -111,8 +120,13 @@ def _load(
     for images, labels, file in ((x_train, y_train, found[1]), (x_test, y_test, found[3])):
         if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
             raise DataError(
-                f"{found[0].parent}: expected images (n, 28, 28) and labels (n,), found "
+                f"{file.parent}: expected images (n, 28, 28) and labels (n,), found "
                 f"{images.shape} and {labels.shape}; fetch the files again"
+            )
+        if images.dtype != np.uint8:
+            raise DataError(
+                f"{file.parent}: expected images of unsigned bytes, found {images.dtype}; fetch "
+                "the files again"
             )
         check_labels(labels, len(classes), str(file))
     return DataSource(
@@ -163,7 +177,7 @@ def download(name: str, address: str, sums: tuple[str, ...], folder: Path) -> No
         except (OSError, http.client.HTTPException) as error:
             raise DataError(
                 f"cannot download {name} from {address}{file}: {error}; {advice}"
-            ) from (error)
+            ) from error
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
             raise DataError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backends.generator import Generator
-from ..errors import DataError, choose
+from ..errors import DataError, OptionError, choose
 from .checks import check_finite
 from .images import load_digits, load_fashion_mnist, load_mnist
 from .source import DataSource
@@ -27,12 +27,14 @@ def load(
     path: str | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    task: str | None = None,
 ) -> DataSource:
     """The data set called `data` ("digits", "mnist", "fashion-mnist"), or that in a file.
 
     A .csv file has numeric features and a target column (`target`, else the last); an .npz file has
     the arrays x and y, or x_train, y_train, x_test, y_test. Without a test part of its own a random
-    `test_fraction`, drawn from `seed`, is held out. `path` is the folder of mnist's files.
+    `test_fraction`, drawn from `seed`, is held out. `path` is the folder of mnist's files. `task`
+    says what a .csv file's target is, where the rule of `load_csv` would not have it so.
 
     >>> load("digits").task
     'classification'
@@ -41,10 +43,10 @@ def load(
         return NAMED[data](path)
     suffix = Path(data).suffix.lower()
     if suffix == ".csv":
-        x, y, features, classes, name = load_csv(data, target)
-        task = "regression" if classes is None else "classification"
+        x, y, features, classes, name = load_csv(data, target, task)
         parts = _hold_out(data, x, y, test_fraction, seed)
-        return DataSource(data, *parts, task, len(classes or ()), classes, features, name)
+        kind = "regression" if classes is None else "classification"
+        return DataSource(data, *parts, kind, len(classes or ()), classes, features, name)
     if suffix == ".npz":
         arrays = load_npz(data)
         if "x" in arrays:
@@ -80,6 +82,8 @@ def _hold_out(
     data: str, x: np.ndarray, y: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A random training part and the held-out rest."""
+    if not 0.0 <= fraction <= 1.0:
+        raise OptionError(f"test_fraction must be in [0, 1], found {fraction}")
     n = len(x)
     held = round(n * fraction)
     if not 0 < held < n:

@@ -35,8 +35,10 @@ class DataLoader:
         drop_last: bool = False,
         seed: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise OptionError(f"DataLoader: batch_size must be at least 1, found {batch_size}")
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise OptionError(
+                f"DataLoader: batch_size must be an integer of at least 1, found {batch_size!r}"
+            )
         if not len(dataset):
             raise DataError("DataLoader: the data set is empty")
         if drop_last and len(dataset) < batch_size:
@@ -53,9 +55,13 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        # Not a generator itself: the epoch counts when it is asked for, not at its first batch.
         n = len(self.dataset)
         order = Generator(self.seed, self.epoch).permutation(n) if self.shuffle else None
         self.epoch += 1
+        return self._batches(n, order)
+
+    def _batches(self, n: int, order: np.ndarray | None) -> Iterator[Batch]:
         fetch = self._fetch_batch if supports_batches(self.dataset) else self._fetch_samples
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             stop = min(start + self.batch_size, n)

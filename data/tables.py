@@ -10,8 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, choose
+from ..errors import DataError, OptionError, choose
 from .checks import check_finite, check_same_length
+
+# What stands for no value in tables of numbers. In a column of text it may be a class.
+MISSING = ("na", "n/a", "null", "?", "-")
+
+TASKS = ("classification", "regression")
+# Whole numbers of more different values are likelier counts, prices or years than classes.
+MOST_CLASSES = 100
 
 
 def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]], list[int]]:
@@ -24,7 +31,7 @@ def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]], list[
         with open(path, newline="", encoding="utf-8-sig") as file:
             numbered = [
                 (reader_line, row)
-                for reader_line, row in _numbered(csv.reader(file))
+                for reader_line, row in _numbered(csv.reader(file, strict=True))
                 if any(cell.strip() for cell in row)
             ]
     except OSError as error:
@@ -66,28 +73,40 @@ def _is_number(cell: str) -> bool:
 
 
 def load_csv(
-    path: str | Path, target: str | None = None
+    path: str | Path, target: str | int | None = None, task: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...] | None, str]:
     """Features, target, feature names, class names, target's name of a table of numeric features.
 
     x is float32 (n, d). The target is the column named `target` (or its number, from 0), else the
-    last one. Text or whole numbers are classes: y is int64 (n,) and the class names are sorted.
-    Other numbers are values to regress: y is float32 and the class names None.
+    last one. For `task` "classification" y is int64 (n,) and the class names are sorted; for
+    "regression" y is float32 and the class names None. Without a task, text is classes and so are
+    whole numbers if they are at most MOST_CLASSES different ones; other numbers are values.
     """
+    if task not in (None, *TASKS):
+        raise OptionError(choose("task", task, TASKS))
     header, rows, lines = read_csv(path)
     names = header or [f"column {i}" for i in range(len(rows[0]))]
     if len(names) < 2:
-        raise DataError(f"{path} has one column; expected features and a target")
+        raise DataError(
+            f"{path} has one column; expected features and a target, separated by commas"
+        )
     at = _column(path, names, target)
+    if names.count(names[at]) > 1:
+        # The other column of that name would go on as a feature: the answer among the questions.
+        raise DataError(
+            f"{path} has {names.count(names[at])} columns named {names[at]!r}, which is the "
+            "target; rename or drop all but one"
+        )
     features = [i for i in range(len(names)) if i != at]
     x = read_numbers(path, rows, features, names, lines)
-    y, classes = _target(path, [row[at].strip() for row in rows], names[at], lines)
+    y, classes = _target(path, [row[at].strip() for row in rows], names[at], lines, task)
     return x, y, tuple(names[i] for i in features), classes, names[at]
 
 
-def _column(path: str | Path, names: list[str], target: str | None) -> int:
+def _column(path: str | Path, names: list[str], target: str | int | None) -> int:
     if target is None:
         return len(names) - 1
+    target = str(target)
     if target in names:
         return names.index(target)
     if target.isdecimal() and int(target) < len(names):
@@ -128,7 +147,7 @@ def to_float32(x: np.ndarray) -> np.ndarray:
 
 
 def _target(
-    path: str | Path, cells: list[str], name: str, lines: list[int]
+    path: str | Path, cells: list[str], name: str, lines: list[int], task: str | None
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Class indices and sorted class names, or values and None."""
     for r, cell in enumerate(cells):
@@ -139,12 +158,43 @@ def _target(
     if all(_is_number(c) for c in cells):
         values = np.array(cells, dtype=np.float64)
         check_finite(to_float32(values), f"{path}, column {name!r}")
-        if not np.array_equal(values, np.round(values)):
+        whole = np.array_equal(values, np.round(values))
+        distinct, index = np.unique(values, return_inverse=True)
+        if task is None:
+            task = "classification" if whole and len(distinct) <= MOST_CLASSES else "regression"
+        if task == "regression":
             return values.astype(np.float32), None
-        whole, index = np.unique(values, return_inverse=True)
-        return index.astype(np.int64), tuple(str(int(v)) for v in whole)
+        return index.astype(np.int64), tuple(f"{v:.12g}" for v in distinct)
+    if task == "regression":
+        r = next(r for r, cell in enumerate(cells) if not _is_number(cell))
+        raise DataError(
+            f"{path}, line {lines[r]}, column {name!r}: the target is {cells[r]!r}; a regression "
+            "needs numbers"
+        )
+    _check_text(path, cells, name, lines)
     texts, index = np.unique(np.array(cells), return_inverse=True)
     return index.astype(np.int64), tuple(str(t) for t in texts)
+
+
+def _check_text(path: str | Path, cells: list[str], name: str, lines: list[int]) -> None:
+    """An error where cells of text are a slip in a column of numbers, and would make it classes."""
+    texts = [r for r, cell in enumerate(cells) if not _is_number(cell)]
+    if len(texts) == len(cells):
+        return
+    values = any(_is_number(cell) and not float(cell).is_integer() for cell in cells)
+    marks = [r for r in texts if cells[r].lower() in MISSING]
+    unread_header = texts == [0] and lines[0] == 1
+    if values or marks or unread_header:
+        r = marks[0] if marks else texts[0]
+        hint = (
+            "if that line is a header, give each column a name that is no number"
+            if unread_header
+            else "correct it, or drop the row"
+        )
+        raise DataError(
+            f"{path}, line {lines[r]}, column {name!r}: the target is {cells[r]!r}, where other "
+            f"rows have numbers; {hint}"
+        )
 
 
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:

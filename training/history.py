@@ -57,9 +57,13 @@ class History:
         return epoch, sign * value
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, atomically."""
-        content = {"epoch": self.epoch, "history": self.history}
-        write_atomically(path, json.dumps(content, indent=1).encode())
+        """Write it as JSON, atomically; NaN and infinity, which JSON lacks, as strings."""
+        history = {
+            name: [v if math.isfinite(v) else str(v) for v in values]
+            for name, values in self.history.items()
+        }
+        content = {"epoch": self.epoch, "history": history}
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> History:

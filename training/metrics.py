@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,18 +61,23 @@ class _Mean(Metric):
         return self._total / self._weight if self._weight else math.nan
 
 
-def _rows(name: str, outputs: np.ndarray, targets: np.ndarray) -> None:
+def _rows(name: str, outputs: np.ndarray, targets: np.ndarray, weight: Weights) -> None:
     if not outputs.ndim or not targets.ndim or len(outputs) != len(targets):
         raise ShapeError(
             f"{name}: outputs {outputs.shape} and targets {targets.shape} differ in length"
         )
+    if weight is not None and weight.shape != outputs.shape[:1]:
+        raise ShapeError(
+            f"{name}: expected sample_weight of shape ({len(outputs)},), one for each sample; "
+            f"found {weight.shape}"
+        )
 
 
 def _labels(
-    name: str, outputs: np.ndarray, targets: np.ndarray, threshold: float
+    name: str, outputs: np.ndarray, targets: np.ndarray, weight: Weights, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true classes (n,), from classes (n, c) or a binary output (n,) or (n, 1)."""
-    _rows(name, outputs, targets)
+    _rows(name, outputs, targets, weight)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         predicted = outputs.argmax(axis=1)
         true = targets.argmax(axis=1) if targets.shape == outputs.shape else targets
@@ -108,7 +112,7 @@ class Accuracy(_Mean):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        predicted, true = _labels(self.name, outputs, targets, self.threshold)
+        predicted, true = _labels(self.name, outputs, targets, sample_weight, self.threshold)
         self._add(predicted == true, sample_weight)
 
 
@@ -117,7 +121,14 @@ def _threshold(from_logits: bool, threshold: float | None) -> float:
 
 
 class TopKAccuracy(_Mean):
-    """The share of samples whose class is among the k largest outputs (n, c)."""
+    """The share of samples whose class is among the k largest outputs (n, c).
+
+    A tie counts for the true class; NaN counts against it.
+
+    >>> m = TopKAccuracy(2)
+    >>> m.update(np.array([[0.1, 0.7, 0.2], [0.8, 0.1, 0.1]]), np.array([2, 0])); m.result()
+    1.0
+    """
 
     def __init__(self, k: int = 5) -> None:
         if k < 1:
@@ -128,7 +139,7 @@ class TopKAccuracy(_Mean):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        _rows(self.name, outputs, targets)
+        _rows(self.name, outputs, targets, sample_weight)
         if outputs.ndim != 2:
             raise ShapeError(f"{self.name}: expected outputs (n, classes), found {outputs.shape}")
         if targets.shape == outputs.shape:
@@ -140,8 +151,9 @@ class TopKAccuracy(_Mean):
                 f"{targets.shape}"
             )
         own = np.take_along_axis(outputs, targets.reshape(-1, 1).astype(np.int64), axis=1)
-        # A NaN output of the true class ranks last.
-        hit = ((outputs > own).sum(axis=1) < self.k) & ~np.isnan(own[:, 0])
+        # NaN is not "at most" anything: it ranks above every other class, and is never a hit.
+        above = (~(outputs <= own)).sum(axis=1)
+        hit = (above < self.k) & ~np.isnan(own[:, 0])
         self._add(hit, sample_weight)
 
 
@@ -165,15 +177,20 @@ class _Counts(Metric):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        predicted, true = _labels(self.name, outputs, targets, self.threshold)
+        predicted, true = _labels(self.name, outputs, targets, sample_weight, self.threshold)
         columns = outputs.shape[1] if outputs.ndim == 2 else 1
         self._binary = columns <= 2
         classes = max(columns, 2)
         true = true.astype(np.int64)
         if true.size and (true.min() < 0 or true.max() >= classes):
             raise ShapeError(f"{self.name}: targets must lie in [0, {classes})")
-        if self._counts.shape[1] != classes:
+        if not self._counts.size:
             self._counts = np.zeros((3, classes))
+        if self._counts.shape[1] != classes:
+            raise ShapeError(
+                f"{self.name}: expected outputs of {self._counts.shape[1]} classes as in the "
+                f"batches before, found outputs {outputs.shape}; call reset() between data sets"
+            )
         hits = predicted == true
         weight = np.ones(len(true)) if sample_weight is None else sample_weight
         for row, labels, w in (
@@ -249,7 +266,7 @@ class AUC(Metric):
     """The area under the ROC curve of a binary output (n,) or (n, 1), or of class 1 of (n, 2).
 
     It is the probability that a positive scores above a negative, ties counting one half (Hanley &
-    McNeil, 1982). NaN unless both classes occur.
+    McNeil, 1982). NaN unless both classes occur, or where a score is NaN.
 
     >>> m = AUC()
     >>> m.update(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])); m.result()
@@ -269,7 +286,7 @@ class AUC(Metric):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        _rows(self.name, outputs, targets)
+        _rows(self.name, outputs, targets, sample_weight)
         if outputs.ndim == 2 and outputs.shape[1] == 2:
             # The order of p(1) is the order of the difference of the logits.
             scores = outputs[:, 1].astype(np.float64) - outputs[:, 0]
@@ -291,6 +308,8 @@ class AUC(Metric):
         scores, true, weight = (
             np.concatenate(parts) for parts in (self._scores, self._true, self._weights)
         )
+        if np.isnan(scores).any():  # it has no rank; sorting would put it above all others
+            return math.nan
         _, rank = np.unique(scores, return_inverse=True)
         positive = np.bincount(rank, weight * true)
         negative = np.bincount(rank, weight * ~true)
@@ -299,9 +318,9 @@ class AUC(Metric):
         return float((positive * (below + 0.5 * negative)).sum() / pairs) if pairs else math.nan
 
 
-def _errors(name: str, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _errors(name: str, outputs: np.ndarray, targets: np.ndarray, weight: Weights) -> np.ndarray:
     """outputs - targets as (n, m) float64; (n, 1) and (n,) agree."""
-    _rows(name, outputs, targets)
+    _rows(name, outputs, targets, weight)
     if outputs.shape != targets.shape and (outputs.size != len(outputs) or targets.size != len(
         outputs
     )):  # fmt: skip
@@ -319,7 +338,8 @@ class MSE(_Mean):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        self._add((_errors(self.name, outputs, targets) ** 2).mean(axis=1), sample_weight)
+        errors = _errors(self.name, outputs, targets, sample_weight)
+        self._add((errors**2).mean(axis=1), sample_weight)
 
 
 class RMSE(MSE):
@@ -339,7 +359,8 @@ class MAE(_Mean):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        self._add(np.abs(_errors(self.name, outputs, targets)).mean(axis=1), sample_weight)
+        errors = _errors(self.name, outputs, targets, sample_weight)
+        self._add(np.abs(errors).mean(axis=1), sample_weight)
 
 
 class R2(Metric):
@@ -364,7 +385,7 @@ class R2(Metric):
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None
     ) -> None:
-        errors = _errors(self.name, outputs, targets)
+        errors = _errors(self.name, outputs, targets, sample_weight)
         y = targets.reshape(errors.shape).astype(np.float64)
         w = np.ones((len(y), 1)) if sample_weight is None else sample_weight.reshape(-1, 1)
         total = float(w.sum())
@@ -393,22 +414,26 @@ class R2(Metric):
         return float(np.where(varies, score, np.where(residual == 0, 1.0, 0.0)).mean())
 
 
-METRICS: dict[str, Callable[[], Metric]] = {
+METRICS: dict[str, type[Metric]] = {
     cls.name: cls for cls in (Accuracy, Precision, Recall, F1, AUC, MSE, RMSE, MAE, R2)
 }
 
 
-def get(metric: str | Metric) -> Metric:
+def get(metric: str | Metric, *, from_logits: bool = True) -> Metric:
     """A metric from its name ("top_5_accuracy" with any number), or itself.
 
-    >>> get("top_3_accuracy").k
-    3
+    `from_logits` says how a named metric that has a threshold reads a single output: False where
+    the model ends in a sigmoid.
+
+    >>> get("top_3_accuracy").k, get("accuracy", from_logits=False).threshold
+    (3, 0.5)
     """
     if isinstance(metric, Metric):
         return metric
     top = re.fullmatch(r"top_(\d+)_accuracy", str(metric))
     if top:
         return TopKAccuracy(int(top[1]))
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         raise OptionError(choose("metric", metric, [*METRICS, "top_5_accuracy"]))
-    return METRICS[metric]()
+    cls = METRICS[metric]
+    return cls(from_logits=from_logits) if issubclass(cls, (Accuracy, _Counts)) else cls()

@@ -66,7 +66,14 @@ class Schedule(Callback):
 
     def _apply(self) -> None:
         assert self.optimizer is not None
-        for g, base in zip(self.optimizer.groups, self.base_lrs, strict=False):
+        groups = self.optimizer.groups
+        if groups and len(groups) != len(self.base_lrs):
+            raise OptionError(
+                f"{type(self).__name__}: expected an optimizer of {len(self.base_lrs)} parameter "
+                f"groups, found {len(groups)}. Use the groups that the state was saved with, or "
+                "bind the schedule after the optimizer has its parameters"
+            )
+        for g, base in zip(groups, self.base_lrs, strict=False):
             g.lr = self._lr(base)
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -185,24 +192,30 @@ CosineLR = CosineAnnealingLR
 
 
 class LambdaLR(Schedule):
-    """Whatever multiple `function(t)` gives."""
+    """Whatever multiple `lr_lambda(t)` gives.
+
+    >>> LambdaLR(lr_lambda=lambda t: 1 / (1 + t)).factor(3)
+    0.25
+    """
 
     def __init__(
         self,
         optimizer: Optimizer | None = None,
-        function: Callable[[int], float] = lambda t: 1.0,
+        lr_lambda: Callable[[int], float] = lambda t: 1.0,
         *,
         per: str = "epoch",
     ) -> None:
-        self.function = function
+        self.lr_lambda = lr_lambda
         super().__init__(optimizer, per=per)
 
     def factor(self, t: int) -> float:
-        return float(self.function(t))
+        return float(self.lr_lambda(t))
 
 
 class LinearWarmup(Schedule):
     """Linearly from `start_factor` to 1 in `steps` units, then as `then` goes on from its t = 0.
+
+    `then` counts in the same units, so its `per` must be the same.
 
     Source: Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2.
 
@@ -221,6 +234,11 @@ class LinearWarmup(Schedule):
         per: str = "epoch",
     ) -> None:
         _positive("LinearWarmup", steps=steps)
+        if then is not None and then.per != per:
+            raise OptionError(
+                f"LinearWarmup counts per {per!r}, {type(then).__name__} after it per "
+                f"{then.per!r}; give both the same `per`"
+            )
         self.steps, self.start_factor, self.then = steps, start_factor, then
         super().__init__(optimizer, per=per)
 
@@ -256,6 +274,11 @@ class ReduceLROnPlateau(Monitor):
     ) -> None:
         if not 0.0 < factor < 1.0:
             raise OptionError(f"ReduceLROnPlateau: factor must be in (0, 1), found {factor}")
+        if monitor in ("min", "max"):  # PyTorch's second argument
+            raise OptionError(
+                f"ReduceLROnPlateau: expected monitor to name a figure, found {monitor!r}; the "
+                f"direction is mode={monitor!r}"
+            )
         self.optimizer = optimizer
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.min_lr, self.cooldown = min_lr, cooldown
@@ -264,6 +287,7 @@ class ReduceLROnPlateau(Monitor):
     def reset(self) -> None:
         super().reset()
         self._waited = self._cooling = 0
+        self._loaded = False
 
     def improved(self, value: float) -> bool:
         self.min_delta = self.threshold * abs(self.best) if math.isfinite(self.best) else 0.0
@@ -284,7 +308,19 @@ class ReduceLROnPlateau(Monitor):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self.optimizer = trainer.optimizer
-        self.reset()
+        if not self._loaded:
+            self.reset()
+        self._loaded = False
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Logs) -> None:
         self.step(self.value(logs))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value, epochs waited and epochs left to cool; the optimizer keeps the rates."""
+        return {"best": self.best, "waited": self._waited, "cooling": self._cooling}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue, by `step` or in the next `fit`, from what `state_dict` returned."""
+        self.best = float(state["best"])
+        self._waited, self._cooling = int(state["waited"]), int(state["cooling"])
+        self._loaded = True

@@ -106,3 +106,22 @@ def test_lengths_must_sum_up(lengths: list) -> None:
 def test_lengths_are_not_negative() -> None:
     with pytest.raises(OptionError, match=r"must not be negative, found \[12, -1\]"):
         random_split(TensorDataset(np.arange(11)), [12, -1])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+def test_index_arrays_of_every_kind(rng, dtype: type) -> None:
+    x = rng.normal(size=(6, 2))
+    data = TensorDataset(x, range(6))
+    index = np.array([5, 0, 3], dtype)
+    np.testing.assert_array_equal(data[index][0], x[[5, 0, 3]])
+    # A mask is a mask, never the numbers 0 and 1; and -1 is the last row.
+    mask = np.array([True, False, False, True, True, False])
+    assert data[mask][1].tolist() == [0, 3, 4]
+    assert data[np.array([-1])][1].tolist() == [5]
+    with pytest.raises(IndexError):
+        data[np.array([6])]
+
+
+def test_ragged_lists() -> None:
+    with pytest.raises(DataError, match="the rows of array 1 differ in shape; pad or cut them"):
+        TensorDataset([1, 2], [[1], [1, 2]])

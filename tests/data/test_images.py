@@ -256,3 +256,33 @@ def test_nobody_answers(site: tuple, tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{closed.server_port}/"
     with pytest.raises(DataError, match=f"cannot download mnist from {address}.*; download the"):
         images.download("mnist", address, images.MNIST_MD5, tmp_path)
+
+
+def test_two_sets_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of both sets have the same names: each set's own folder in TERCET_DATA goes first."""
+    write(tmp_path / "mnist", parts(1))
+    write(tmp_path / "fashion-mnist", parts(2))
+    write(tmp_path, parts(3))
+    monkeypatch.setenv("TERCET_DATA", str(tmp_path))
+    same(load_mnist(), parts(1))
+    same(load_fashion_mnist(), parts(2))
+
+
+def test_images_that_are_no_bytes(tmp_path: Path) -> None:
+    write(tmp_path, parts())
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((7, 28, 28), ">f4"), code=13))
+    with pytest.raises(DataError, match="expected images of unsigned bytes, found >f4"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.skipif(
+    not images.FASHION_FOLDER.is_dir(), reason=f"{images.FASHION_FOLDER} is not installed"
+)
+def test_debians_files_are_the_published_ones() -> None:
+    """Their sums are right once the name and time that Debian strips are put back."""
+    times = (1504176606, 1504176606, 1504176627, 1504176627)
+    for part, published, time in zip(images.PARTS, images.FASHION_MD5, times, strict=True):
+        content = (images.FASHION_FOLDER / f"{part}-ubyte.gz").read_bytes()
+        header = struct.pack("<4sI2s", b"\x1f\x8b\x08\x08", time, b"\0\x03")
+        whole = header + f"{part}-ubyte\0".encode() + content[10:]
+        assert hashlib.md5(whole, usedforsecurity=False).hexdigest() == published

@@ -142,7 +142,19 @@ def test_samples_that_differ_do_not_make_a_batch(samples: list) -> None:
 
 
 def test_wrong_options() -> None:
-    with pytest.raises(OptionError, match="batch_size must be at least 1, found 0"):
-        DataLoader(TensorDataset([1]), 0)
+    for size in (0, -3, 2.0, "8"):
+        with pytest.raises(OptionError, match="batch_size must be an integer of at least 1, found"):
+            DataLoader(TensorDataset([1]), size)
     with pytest.raises(DataError, match="the data set is empty"):
         DataLoader(Listed([]))
+
+
+def test_an_epoch_counts_when_it_is_asked_for() -> None:
+    """Two iterations begun before either gives a batch are two epochs, each with its own order."""
+    loader = DataLoader(TensorDataset(range(30)), 30, shuffle=True)
+    first, second = iter(loader), iter(loader)
+    assert loader.epoch == 2
+    late, early = next(second)[0].tolist(), next(first)[0].tolist()
+    again = DataLoader(TensorDataset(range(30)), 30, shuffle=True)
+    assert [rows(again)[0], rows(again)[0]] == [early, late]
+    assert early != late

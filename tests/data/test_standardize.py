@@ -72,9 +72,38 @@ def test_errors() -> None:
             Standardizer().fit(x)
     with pytest.raises(DataError, match=r"x holds nan at \(0, 0\)"):
         Standardizer().fit(np.array([[np.nan]]))
-    for method in ("transform", "inverse"):
+    fitted = Standardizer().fit(np.arange(6.0).reshape(2, 3))
+    for method in ("transform", "inverse", "__call__"):
         with pytest.raises(DataError, match="call fit on the training part first"):
             getattr(Standardizer(), method)(np.zeros((2, 3)))
-        fitted = Standardizer().fit(np.arange(6.0).reshape(2, 3))
         with pytest.raises(ShapeError, match=r"samples of shape \(3,\), found \(4,\)"):
             getattr(fitted, method)(np.zeros((2, 4)))
+        with pytest.raises(DataError, match=r"x holds inf at \(1, 2\)"):
+            getattr(fitted, method)([[0, 0, 0], [0, 0, np.inf]])
+    with pytest.raises(DataError, match="call fit on the training part first"):
+        Standardizer().state_dict()
+
+
+def test_the_state_restores_it_exactly(rng) -> None:
+    x = rng.normal(5, 3, size=(20, 4))
+    s = Standardizer().fit(x)
+    state = s.state_dict()
+    restored = Standardizer.from_state_dict(state)
+    np.testing.assert_array_equal(restored(x), s.transform(x))
+    state["mean"][:] = 0  # a copy: neither of them changes
+    np.testing.assert_array_equal(restored(x), s(x))
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        ({}, DataError, "lacks mean, scale; expected mean and scale, found nothing"),
+        ({"mean": [0.0]}, DataError, "lacks scale; .* found mean"),
+        ({"mean": [0.0], "scale": [1.0, 2.0]}, ShapeError, r"\(1,\) and scale \(2,\) differ"),
+        ({"mean": [0.0], "scale": [0.0]}, DataError, "scale must be positive"),
+        ({"mean": [0.0], "scale": [np.nan]}, DataError, "scale must be positive"),
+    ],
+)
+def test_states_that_are_none(state: dict, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        Standardizer.from_state_dict(state)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tercet.data import load_csv, load_npz
 from tercet.data.tables import load_arrays, read_csv
-from tercet.errors import DataError
+from tercet.errors import DataError, OptionError
 
 
 @pytest.fixture
@@ -282,3 +282,58 @@ def test_other_files(tmp_path: Path) -> None:
         file.writestr("x", "text")
     with pytest.raises(DataError, match=r"lacks the array 'x': .*found none"):
         load_npz(tmp_path / "zip.npz")
+
+
+@pytest.mark.parametrize("mark", ["NA", "n/a", "null", "?", "-"])
+def test_a_mark_for_a_missing_number_makes_no_classes(table, mark: str) -> None:
+    for values in ("1.5", "1"):
+        text = f"a,k\n1,{values}\n2,{mark}\n3,2\n"
+        with pytest.raises(DataError, match=r"line 3, column 'k': the target is '.+', where other"):
+            load_csv(table(text))
+    # Where all is text it is a class like any other.
+    assert load_csv(table(f"a,k\n1,yes\n2,{mark}\n"))[3] is not None
+
+
+def test_a_slip_among_values_makes_no_classes(table) -> None:
+    with pytest.raises(DataError, match=r"line 4, column 'k': the target is '2\.5x', where other"):
+        load_csv(table("a,k\n1,1.5\n2,2\n3,2.5x\n"))
+
+
+def test_a_header_of_numbers_is_not_taken_for_a_row(table) -> None:
+    with pytest.raises(
+        DataError, match=r"line 1, .* the target is 'label'.*if that line is a head"
+    ):
+        load_csv(table("0,1,label\n1,2,0\n3,4,1\n"))
+
+
+def test_two_columns_of_the_targets_name(table) -> None:
+    """The other one would be the target among the features."""
+    with pytest.raises(DataError, match="has 2 columns named 'y', which is the target; rename"):
+        load_csv(table("a,y,y\n1,2,0\n"))
+    assert load_csv(table("a,a,y\n1,2,0\n"))[2] == ("a", "a")
+
+
+def test_the_target_by_a_number(table) -> None:
+    assert load_csv(table("a,b,c\n1,2.5,3\n"), 1)[4] == "b"
+
+
+def test_other_separators_and_open_quotes(table) -> None:
+    with pytest.raises(DataError, match=r"has one column; .* separated by commas"):
+        load_csv(table("a;b;y\n1;2;0\n"))
+    # Read leniently, the rest of the file would be one cell.
+    with pytest.raises(DataError, match="is no readable CSV: unexpected end of data"):
+        load_csv(table('a,y\n1,"0\n2,1\n3,1\n'))
+
+
+def test_the_task_is_guessed_or_given(table) -> None:
+    few, many = ("a,y\n" + "".join(f"{i},{i % n}\n" for i in range(300)) for n in (100, 101))
+    assert load_csv(table(few))[3] is not None
+    assert load_csv(table(many))[3] is None
+    _, y, _, classes, _ = load_csv(table(few), task="regression")
+    assert classes is None
+    np.testing.assert_array_equal(y, np.arange(300) % 100)
+    assert load_csv(table("a,y\n1,0.5\n2,1.5\n"), task="classification")[3] == ("0.5", "1.5")
+    with pytest.raises(DataError, match="the target is 'x'; a regression needs numbers"):
+        load_csv(table("a,y\n1,x\n"), task="regression")
+    with pytest.raises(OptionError, match="unknown task 'regresion'"):
+        load_csv(table(few), task="regresion")

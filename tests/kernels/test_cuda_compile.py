@@ -16,6 +16,8 @@ from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, REAL_TYPES, expa
 from tercet.kernels import FAMILIES
 from tercet.kernels.spec import FLOATS, NUMBERS
 
+pytestmark = pytest.mark.slow
+
 ARCHITECTURES = (80, 90)
 # Families whose kernels also run on integers, and on which.
 ELEMENTS = {"indexing": NUMBERS, "reduction": (*FLOATS, "int32", "int64")}

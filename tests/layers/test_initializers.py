@@ -235,9 +235,7 @@ def test_get_by_alias() -> None:
 
 
 def test_unknown_names_and_options() -> None:
-    with pytest.raises(
-        OptionError, match=r"unknown initializer 'he_norml'.*Did you mean 'he_no"
-    ):
+    with pytest.raises(OptionError, match=r"unknown initializer 'he_norml'.*Did you mean 'he_no"):
         get("he_norml")
     with pytest.raises(OptionError, match="unknown initializer ''"):
         get({"gain": 1.0})

@@ -212,7 +212,7 @@ def test_wrong_options(backend: Backend) -> None:
         tc.SGD([{"params": [w], "momentun": 0.9}])
     with pytest.raises(OptionError, match="trains Parameters, found Tensor"):
         tc.SGD([tc.tensor([1.0])])
-    with pytest.raises(OptionError, match="has no parameters: pass model.parameters"):
+    with pytest.raises(OptionError, match=r"has no parameters: pass model\.parameters"):
         tc.SGD(lr=0.1).step()
     with pytest.raises(OptionError, match="Did you mean 'adamw'"):
         optimizers.get("adanw")
