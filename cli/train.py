@@ -45,13 +45,13 @@ def add_parser(commands: Any) -> None:
     model.add_argument("--model", default="mlp", choices=["mlp"], help="kind of network")
     model.add_argument("--hidden", type=widths, default=[256, 128], help="widths of hidden layers")
     model.add_argument("--activation", default="relu", help="activation of hidden layers")
-    model.add_argument("--dropout", type=number(0.0, 1.0), default=0.1, help="dropout probability")
+    model.add_argument("--dropout", type=number(0.0, 1.0), default=0.2, help="dropout probability")
     training = p.add_argument_group("training")
     training.add_argument("--epochs", type=integer(1), default=20, help="passes over the data")
-    training.add_argument("--batch-size", type=integer(1), default=64, help="samples a step")
+    training.add_argument("--batch-size", type=integer(1), default=32, help="samples a step")
     training.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="optimizer")
     training.add_argument(
-        "--lr", type=number(0.0, open_low=True), default=1e-3, help="learning rate at the start"
+        "--lr", type=number(0.0, open_low=True), default=2e-3, help="learning rate at the start"
     )
     training.add_argument("--weight-decay", type=number(0.0), default=1e-2, help="weight decay")
     training.add_argument(

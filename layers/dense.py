@@ -68,7 +68,7 @@ class Dense(Module):
         self.kind, self.alpha = check_activation(fused, alpha)
         self.use_bias = bias
         self.weight_init = (
-            initializers.for_activation(activation)
+            initializers.for_activation(activation, alpha)
             if weight_init is None
             else initializers.get(weight_init)
         )

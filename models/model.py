@@ -75,14 +75,11 @@ class Model(Module):
 
         A loss may be any function (outputs, target) -> tensor of shape ().
         """
-        self._set_trainer(
-            Trainer(
-                self,
-                optimizers.get(optimizer),
-                losses.get(loss),
-                [_metric(m) for m in metrics],
-            )
-        )
+        function = losses.get(loss)
+        # A loss of probabilities says that outputs are: 0.5 is their threshold, not 0.
+        from_logits = not isinstance(function, losses.BCELoss)
+        chosen = [_metric(m, from_logits=from_logits) for m in metrics]
+        self._set_trainer(Trainer(self, optimizers.get(optimizer), function, chosen))
 
     def _set_trainer(self, trainer: Trainer) -> None:
         object.__setattr__(self, "trainer", trainer)

@@ -219,7 +219,7 @@ class LinearWarmup(Schedule):
 
     Source: Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2.
 
-    >>> warmup = LinearWarmup(steps=4, then=ExponentialLR(gamma=0.5))
+    >>> warmup = LinearWarmup(steps=4, start_factor=0.0, then=ExponentialLR(gamma=0.5))
     >>> [warmup.factor(t) for t in range(7)]
     [0.0, 0.25, 0.5, 0.75, 1.0, 0.5, 0.25]
     """
@@ -228,7 +228,7 @@ class LinearWarmup(Schedule):
         self,
         optimizer: Optimizer | None = None,
         steps: int = 5,
-        start_factor: float = 0.0,
+        start_factor: float = 1.0 / 3.0,
         then: Schedule | None = None,
         *,
         per: str = "epoch",

@@ -271,3 +271,36 @@ def test_signals_keep_their_size_through_ten_layers(
 
 def selu(v: np.ndarray) -> np.ndarray:
     return 1.0507009873554805 * np.where(v > 0, v, 1.6732632423543772 * np.expm1(np.minimum(v, 0)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1.0, 0.5), (-8.0, 8.0), (0.5, 1.5), (3.0, 9.0), (-9.0, -3.0), (-40.0, 40.0)]
+)
+def test_truncated_at_given_bounds(low: float, high: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    x = draw(TruncatedNormal(1.0, 2.0, low, high), 300, 200)
+    z, exact = (x - 1.0) / 2.0, stats.truncnorm(low, high)
+    assert z.min() >= low - 1e-14
+    assert z.max() <= high + 1e-14
+    assert stats.kstest(z.ravel(), exact.cdf).statistic < 2.5 / math.sqrt(z.size)
+    with pytest.raises(OptionError, match=r"low must be below high, found low=1.0, high=1.0"):
+        TruncatedNormal(0.0, 1.0, 1.0, 1.0)
+
+
+def test_normal_quantile_of_the_tails() -> None:
+    special = pytest.importorskip("scipy.special")
+    p = np.concatenate([10.0 ** -np.arange(1, 308, 0.5), [5e-324, 0.02, 0.075, math.exp(-25)]])
+    np.testing.assert_allclose(normal_quantile(p), special.ndtri(p), rtol=1e-14)
+    upper = 1.0 - p[p > 1e-15]
+    np.testing.assert_allclose(normal_quantile(upper), special.ndtri(upper), rtol=1e-14)
+
+
+def test_the_slope_of_leaky_relu_enters_the_gain() -> None:
+    assert for_activation("leaky_relu", 0.5) == HeUniform(math.sqrt(2 / 1.25))
+    assert for_activation("elu", 0.5) == HeUniform()
+
+
+@pytest.mark.parametrize("wrong", [None, 0.5, np.zeros])
+def test_only_initializers_are_taken(wrong: object) -> None:
+    with pytest.raises(OptionError, match=r"expected an initializer, its name or its to_config"):
+        get(wrong)

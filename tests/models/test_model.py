@@ -287,3 +287,13 @@ def test_wrong_input_gives_one_clear_error(name: str) -> None:
         with pytest.raises(error, match=text) as caught:
             call(make(), x, y)
     assert isinstance(caught.value, TercetError)
+
+
+def test_accuracy_of_probabilities_has_its_threshold_at_one_half(backend: Backend) -> None:
+    x, y = separable()
+    model = Sequential(Dense(1, activation="sigmoid"))
+    model.compile(tc.Adam(lr=0.1), "bce", ["accuracy"])
+    model.fit(x, y, epochs=20, verbose=0)
+    right = ((model.predict(x).reshape(-1) > 0.5) == y).mean()
+    assert model.evaluate(x, y)["accuracy"] == pytest.approx(right)
+    assert right > 0.95

@@ -122,3 +122,17 @@ def test_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot save"):
         History().save(tmp_path / "file" / "h.json")
+
+
+def test_the_file_is_json_that_any_parser_reads(tmp_path: Path) -> None:
+    history = History()
+    history.append(0, {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.1})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    history.save(tmp_path / "h.json")
+    json.loads((tmp_path / "h.json").read_text(), parse_constant=refuse)
+    again = History.load(tmp_path / "h.json").history
+    assert math.isnan(again["a"][0])
+    assert [again[k] for k in "bcd"] == [[math.inf], [-math.inf], [0.1]]

@@ -331,3 +331,46 @@ def test_averages() -> None:
     m.update(np.eye(3), np.arange(3))
     with pytest.raises(OptionError, match="average='binary' needs two classes, found 3"):
         m.result()
+
+
+@pytest.mark.parametrize("name", [*metrics.METRICS, "top_2_accuracy"])
+@pytest.mark.parametrize("shape", [(1,), (2,), (3, 1)])
+def test_a_weight_for_each_sample(name: str, shape: tuple) -> None:
+    outputs = np.zeros((3, 4)) if name.startswith("top") else np.zeros(3)
+    message = rf"^{name}: expected sample_weight of shape \(3,\).*found \({shape[0]},"
+    with pytest.raises(ShapeError, match=message):
+        metrics.get(name).update(outputs, np.array([0, 1, 0]), np.ones(shape))
+
+
+def test_nan_outputs_are_never_a_success() -> None:
+    top = TopKAccuracy(2)
+    top.update(np.array([[0.0, np.nan, np.nan], [0.0, np.nan, -1.0]]), np.array([0, 0]))
+    assert top.result() == 0.5
+    auc = AUC()
+    auc.update(np.array([1.0, np.nan, 0.0, 2.0]), np.array([0, 1, 0, 1]))
+    assert math.isnan(auc.result())
+
+
+def test_the_number_of_classes_stays() -> None:
+    m = F1("macro")
+    m.update(np.eye(3), np.arange(3))
+    with pytest.raises(ShapeError, match=r"^f1: expected outputs of 3 classes.*found .*\(4, 4\)"):
+        m.update(np.eye(4), np.arange(4))
+    m.reset()
+    m.update(np.eye(4), np.arange(4))
+    assert m.result() == 1.0
+
+
+@pytest.mark.parametrize("name", [*metrics.METRICS, "top_2_accuracy"])
+def test_named_metrics_read_probabilities(name: str) -> None:
+    metric = metrics.get(name, from_logits=False)
+    assert metric.name == name
+    if name in ("accuracy", "precision", "recall", "f1"):
+        metric.update(np.array([0.2, 0.4, 0.6, 0.9]), np.array([0, 0, 1, 1]))
+        assert metric.result() == 1.0
+
+
+@pytest.mark.parametrize("wrong", [None, {"name": "mse"}, MSE])
+def test_only_metrics_are_taken(wrong: object) -> None:
+    with pytest.raises(OptionError, match="unknown metric"):
+        metrics.get(wrong)

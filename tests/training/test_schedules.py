@@ -94,7 +94,9 @@ def test_cosine_ends_at_its_minimum_and_stays() -> None:
 
 def test_warmup_then_cosine_to_its_minimum() -> None:
     mine, _ = pair([0.5, 0.02])
-    ours = LinearWarmup(mine, steps=4, then=CosineAnnealingLR(T_max=26, eta_min=0.01))
+    ours = LinearWarmup(
+        mine, steps=4, start_factor=0.0, then=CosineAnnealingLR(T_max=26, eta_min=0.01)
+    )
     for t in range(STEPS):
         for g, base in zip(mine.groups, [0.5, 0.02], strict=True):
             if t < 4:
@@ -275,3 +277,49 @@ def test_errors() -> None:
     ):
         with pytest.raises(OptionError, match=message):
             make()
+
+
+def test_groups_that_do_not_fit_the_base_rates() -> None:
+    two, _ = pair([0.3, 0.01])
+    with pytest.raises(OptionError, match=r"StepLR: expected an optimizer of 1 .*found 2"):
+        StepLR(two).load_state_dict({"t": 3, "base_lrs": [0.3]})
+
+
+def test_warmup_and_what_follows_count_alike() -> None:
+    with pytest.raises(OptionError, match=r"counts per 'step', CosineAnnealingLR .* per 'epoch'"):
+        LinearWarmup(steps=500, then=CosineAnnealingLR(T_max=10), per="step")
+    then = CosineAnnealingLR(T_max=10, per="step")
+    assert LinearWarmup(steps=500, then=then, per="step").factor(510) == 0.0
+
+
+def test_plateau_refuses_a_mode_as_monitor() -> None:
+    """ReduceLROnPlateau(optimizer, "max") is PyTorch's order of arguments."""
+    with pytest.raises(OptionError, match=r"found 'max'; the direction is mode='max'"):
+        ReduceLROnPlateau(pair([0.1])[0], "max")
+
+
+def test_plateau_state_goes_on() -> None:
+    values = [3.0, 2.0, 2.5, 2.5, 2.5, 1.0, 1.5, 1.5, 1.5, 1.5]
+    straight, _ = pair([1.0])
+    ours = ReduceLROnPlateau(straight, patience=1, cooldown=2, factor=0.5)
+    for cut in range(len(values)):
+        resumed, _ = pair([straight.lr])
+        loaded = ReduceLROnPlateau(resumed, patience=1, cooldown=2, factor=0.5)
+        loaded.load_state_dict(json.loads(json.dumps(ours.state_dict())))
+        ours.step(values[cut])
+        loaded.step(values[cut])
+        assert resumed.lr == straight.lr
+        assert json.dumps(loaded.state_dict()) == json.dumps(ours.state_dict())
+    assert straight.lr == 0.25
+
+
+def test_a_loaded_plateau_goes_on_in_fit(backend) -> None:
+    model, x, y = regression()
+    model.compile(optimizer=tc.SGD(lr=1e-30), loss="mse")
+    plateau = ReduceLROnPlateau(monitor="loss", patience=1, factor=0.5)
+    plateau.load_state_dict({"best": 0.0, "waited": 1, "cooling": 0})
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[plateau])
+    assert model.trainer.optimizer.lr == 5e-31
+    # A further fit begins anew, as before.
+    model.fit(x, y, epochs=2, initial_epoch=1, verbose=0, callbacks=[plateau])
+    assert model.trainer.optimizer.lr == 5e-31
