@@ -27,7 +27,9 @@ from numba.core import types
 from numba.extending import overload, register_jitable
 
 ROW_MAJOR = 101
-PLAIN, TRANSPOSED = 111, 112
+# Typed, because Numba would compile `gemm` again for every literal that it is called with.
+PLAIN: Any = np.int32(111)
+TRANSPOSED: Any = np.int32(112)
 SYMBOLS = {
     "tercet_sgemm": "scipy_cblas_sgemm64_",
     "tercet_dgemm": "scipy_cblas_dgemm64_",
@@ -94,20 +96,20 @@ def gemm(
     c: Any,
     a: Any,
     b: Any,
-    trans_a: bool,
-    trans_b: bool,
+    trans_a: int,
+    trans_b: int,
     top: int,
     bottom: int,
     left: int,
     right: int,
 ) -> None:
-    """Rows top:bottom and columns left:right of c = op(a) op(b), op the transpose where asked for.
+    """Rows top:bottom and columns left:right of c = op(a) op(b), op the transpose where TRANSPOSED.
 
     A row's elements are adjacent; rows may lie apart. (Compiled on its own, once for a dtype, and
     linked into the loops that call it.)
     """
     m, n = bottom - top, right - left
-    k = a.shape[0] if trans_a else a.shape[1]
+    k = a.shape[0] if trans_a == TRANSPOSED else a.shape[1]
     if m <= 0 or n <= 0:
         return
     if k == 0:
@@ -116,15 +118,15 @@ def gemm(
                 c[i, j] = 0
         return
     _typed_gemm(
-        TRANSPOSED if trans_a else PLAIN,
-        TRANSPOSED if trans_b else PLAIN,
+        trans_a,
+        trans_b,
         m,
         n,
         k,
         c.dtype.type(1),
-        a.ctypes.data + top * (a.itemsize if trans_a else a.strides[0]),
+        a.ctypes.data + top * (a.itemsize if trans_a == TRANSPOSED else a.strides[0]),
         _leading(a),
-        b.ctypes.data + left * (b.strides[0] if trans_b else b.itemsize),
+        b.ctypes.data + left * (b.strides[0] if trans_b == TRANSPOSED else b.itemsize),
         _leading(b),
         c.dtype.type(0),
         c.ctypes.data + top * c.strides[0] + left * c.itemsize,

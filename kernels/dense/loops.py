@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import numba_blas
 from ..activation.loops import KIND_NUMBER, activate, slope
-from ..numba_blas import gemm, restore, single
+from ..numba_blas import PLAIN, TRANSPOSED, gemm, restore, single
 from ..numba_loop import Loop, loop, loops, parts_for, region, share
 from ..spec import Array
 
@@ -44,7 +44,7 @@ def _forward(kind: int, product: int) -> Callable[..., None]:
         z = out if pre is None else pre
         top, bottom, left, right = region(parts, t, out.shape[0], out.shape[1])
         if product:
-            gemm(z, x, weight, False, False, top, bottom, left, right)
+            gemm(z, x, weight, PLAIN, PLAIN, top, bottom, left, right)
         if kind == 0 and bias is None and pre is None:
             return
         for r in range(top, bottom):
@@ -101,9 +101,9 @@ def _products_backward(
 ) -> None:
     """dx = dz W^T and dW = x^T dz, each unless its array is empty."""
     top, bottom, left, right = region(parts, t, dweight.shape[0], dweight.shape[1])
-    gemm(dweight, x, dz, True, False, top, bottom, left, right)
+    gemm(dweight, x, dz, TRANSPOSED, PLAIN, top, bottom, left, right)
     top, bottom, left, right = region(parts, t, dx.shape[0], dx.shape[1])
-    gemm(dx, dz, weight, False, True, top, bottom, left, right)
+    gemm(dx, dz, weight, PLAIN, TRANSPOSED, top, bottom, left, right)
 
 
 @loop
@@ -115,8 +115,8 @@ def _matmul(
     b: Array,
     a_index: Array,
     b_index: Array,
-    a_transposed: bool,
-    b_transposed: bool,
+    a_order: int,
+    b_order: int,
 ) -> None:
     """out[i] = op(a[a_index[i]]) op(b[b_index[i]]); few products are split, many are shared out."""
     count, rows, columns = out.shape
@@ -128,7 +128,7 @@ def _matmul(
         top, bottom, left, right = region(parts, t, rows, columns)
     for i in range(first, last):
         p, q = a[a_index[i]], b[b_index[i]]
-        gemm(out[i], p, q, a_transposed, b_transposed, top, bottom, left, right)
+        gemm(out[i], p, q, a_order, b_order, top, bottom, left, right)
 
 
 def _run_products(loop: Loop, products: int, *arguments: Any) -> None:
@@ -208,9 +208,9 @@ def matmul(out: Array, a: Array, b: Array) -> None:
         a, out = a.reshape(-1, a.shape[-1]), out.reshape(-1, out.shape[-1])
     a_index, b_index = _pairs(a.shape[:-2], b.shape[:-2])
     k = a.shape[-1]
-    (a, a_transposed), (b, b_transposed) = _as_rows(a), _as_rows(b)
+    (a, a_order), (b, b_order) = _as_rows(a), _as_rows(b)
     out = out.reshape(a_index.size, *out.shape[-2:])
-    arguments = (out, a, b, a_index, b_index, a_transposed, b_transposed)
+    arguments = (out, a, b, a_index, b_index, a_order, b_order)
     _run_products(_matmul, out.size * k, *arguments)
 
 
@@ -227,17 +227,15 @@ def _pairs(a_leading: tuple[int, ...], b_leading: tuple[int, ...]) -> tuple[Arra
     return a_index, b_index
 
 
-def _as_rows(x: Array) -> tuple[Array, bool]:
-    """x as (count, rows, columns) with adjacent columns, and whether its axes were swapped."""
-    transposed = False
-    if not x.flags.c_contiguous:
-        if _has_rows(x):
-            pass
-        elif _has_rows(x.swapaxes(-1, -2)):
-            x, transposed = x.swapaxes(-1, -2), True
+def _as_rows(x: Array) -> tuple[Array, int]:
+    """x as (count, rows, columns) with adjacent columns; TRANSPOSED if its axes were swapped."""
+    order = PLAIN
+    if not (x.flags.c_contiguous or _has_rows(x)):
+        if _has_rows(x.swapaxes(-1, -2)):
+            x, order = x.swapaxes(-1, -2), TRANSPOSED
         else:
             x = np.ascontiguousarray(x)
-    return x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), transposed
+    return x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), order
 
 
 def _has_rows(x: Array) -> bool:

@@ -13,18 +13,19 @@ def _mask(
 ) -> None:
     """out = x scale where the element's random word is `least` or more, else 0."""
     n = out.size
+    seed_low, seed_high, step = key[0], key[1], key[2]
     factor, zero = x.dtype.type(scale), x.dtype.type(0)
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
     whole = min(high, n // BLOCK)
     for block in range(low, whole):
-        w0, w1, w2, w3 = philox_block(block, stream, key[2], key[0], key[1])
+        w0, w1, w2, w3 = philox_block(block, stream, step, seed_low, seed_high)
         i = BLOCK * block
         out[i] = x[i] * factor if w0 >= least else zero
         out[i + 1] = x[i + 1] * factor if w1 >= least else zero
         out[i + 2] = x[i + 2] * factor if w2 >= least else zero
         out[i + 3] = x[i + 3] * factor if w3 >= least else zero
     for block in range(whole, high):
-        words = philox_block(block, stream, key[2], key[0], key[1])
+        words = philox_block(block, stream, step, seed_low, seed_high)
         for j in range(n - BLOCK * block):
             i = BLOCK * block + j
             out[i] = x[i] * factor if words[j] >= least else zero

@@ -14,9 +14,10 @@ UNIT = 2.0**-24
 @loop
 def _bits(t: int, parts: int, out: Array, state: Array, stream: int) -> None:
     n = out.size
+    seed_low, seed_high, step = state[0], state[1], state[2]
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
     for block in range(low, high):
-        words = philox_block(block, stream, state[2], state[0], state[1])
+        words = philox_block(block, stream, step, seed_low, seed_high)
         i = BLOCK * block
         if i + BLOCK <= n:
             out[i], out[i + 1], out[i + 2], out[i + 3] = words
