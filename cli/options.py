@@ -55,6 +55,17 @@ def widths(text: str) -> list[int]:
     return values
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Help that shows defaults where there are any, as they would be typed."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        default = action.default
+        if default in (None, False, argparse.SUPPRESS):
+            return action.help or ""
+        text = ",".join(map(str, default)) if isinstance(default, list) else default
+        return f"{action.help} (default: {text})"
+
+
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """--backend, for every command that computes."""
     parser.add_argument(

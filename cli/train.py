@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .options import add_backend, integer, number, widths
+from .options import HelpFormatter, add_backend, integer, number, widths
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 
@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train a network",
         description="Train a network and save it with its history.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     p.set_defaults(run=run)
     data = p.add_argument_group("data")
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         "--data", default="digits", help="digits, mnist, fashion-mnist, or a .csv or .npz file"
     )
     data.add_argument("--data-path", help="folder that holds the data set's files")
-    data.add_argument("--target", help="column to predict of a .csv file (its last one)")
+    data.add_argument("--target", help="column to predict of a .csv file (default: the last one)")
     data.add_argument(
         "--task",
         choices=["classification", "regression"],
@@ -71,7 +71,7 @@ def add_parser(commands: Any) -> None:
     training.add_argument(
         "--dtype", default="float32", choices=["float32", "float64"], help="precision"
     )
-    p.add_argument("--out", help="folder for the results (runs/DATA-MODEL)")
+    p.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL)")
     p.add_argument("--quiet", action="store_true", help="print only the result")
 
 

@@ -22,9 +22,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
 from numba.core import types
 from numba.extending import overload, register_jitable
+
+from .numba_cache import cached_njit
 
 ROW_MAJOR = 101
 # Typed, because Numba would compile `gemm` again for every literal that it is called with.
@@ -91,7 +92,7 @@ def _choose(trans_a, trans_b, m, n, k, one, a, lda, b, ldb, zero, c, ldc):  # ty
     return implementation
 
 
-@njit(cache=True)
+@cached_njit
 def gemm(
     c: Any,
     a: Any,
@@ -140,7 +141,7 @@ def _leading(x: Any) -> Any:
     return max(x.strides[0] // x.itemsize, x.shape[1], 1)
 
 
-@njit(cache=True)
+@cached_njit
 def single() -> Any:
     """Let OpenBLAS use one thread; how many it used before."""
     before = _get_num_threads()
@@ -148,7 +149,7 @@ def single() -> Any:
     return before
 
 
-@njit(cache=True)
+@cached_njit
 def restore(threads: int) -> None:
     """Give OpenBLAS back the threads that `single` found."""
     _set_num_threads(threads)

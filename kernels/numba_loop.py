@@ -30,6 +30,8 @@ from numba.core.compiler import Flags
 from numba.core.cpu_options import FastMathOptions
 from numba.extending import intrinsic, overload, register_jitable
 
+from .numba_cache import cached_njit, sources_digest
+
 # Elements below which a loop runs serially: starting threads costs some 2 us, as much as 2^14
 # elements of a plain loop.
 SERIAL_BELOW = 1 << 14
@@ -58,15 +60,16 @@ class Loop:
         source = self._source
         arguments = ", ".join(list(inspect.signature(source).parameters)[2:])
         text = ENTRY.format(name=source.__name__, arguments=arguments)
-        # Compiled as if it stood in the part's file: Numba's disk cache is valid for as long as
-        # that file does not change, and is keyed by the qualified name.
+        # Compiled as if it stood in the part's file, beside which Numba keeps its disk cache. The
+        # cache is valid for as long as that file does not change, and is keyed by the qualified
+        # name; what other files contribute to the code is told apart by their digest in it.
         scope = {"run_parts": _run_parts(source)}
         exec(compile(text, source.__code__.co_filename, "exec"), scope)
         entry = cast(FunctionType, scope[source.__name__])
         entry.__module__ = source.__module__
-        entry.__qualname__ = ".".join([source.__name__, *map(str, self._kind)])
+        entry.__qualname__ = ".".join([source.__name__, *map(str, self._kind), sources_digest()])
         entry.is_loop = True  # type: ignore[attr-defined]  # for backends/compiling.py
-        compiled: Callable[..., None] = numba.njit(cache=True)(entry)
+        compiled: Callable[..., None] = cached_njit(entry)
         return compiled
 
 

@@ -3,7 +3,8 @@
 NumPy's own loops are vector code already, but run on one thread. So arrays too small for threads,
 dtypes other than the floating ones, and operands that broadcast in unusual ways are left to the
 reference. The loops here take the large common cases: operands of one shape, a scalar, or a row
-repeated over all rows (a bias, a scale).
+repeated over all rows (a bias, a scale). Copies and constants have no loop at all: memory's speed
+decides there.
 """
 
 import math
@@ -374,15 +375,6 @@ def accumulate(acc: Array, x: Array) -> None:
         _accumulate(parts_for(x.size), flat(acc), flat(x))
 
 
-def copy(out: Array, x: Array, *, dtype: str) -> None:
-    # Any strides and any two dtypes: NumPy is as good, and memory's speed decides.
-    _numpy(reference.copy, out, x, dtype=dtype)
-
-
-def fill(out: Array, *, shape: tuple[int, ...], dtype: str, value: float) -> None:
-    reference.fill(np, out, shape=shape, dtype=dtype, value=value)  # as fast as memory is
-
-
 LOOPS = {
     "unary_forward": unary_forward,
     "unary_backward": unary_backward,
@@ -392,6 +384,4 @@ LOOPS = {
     "clip_forward": clip_forward,
     "clip_backward": clip_backward,
     "accumulate": accumulate,
-    "copy": copy,
-    "fill": fill,
 }

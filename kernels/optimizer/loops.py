@@ -162,10 +162,6 @@ def _clip_by_value(t: int, parts: int, grad: Array, limit: float) -> None:
         g[i] = top if g[i] > top else (-top if g[i] < -top else g[i])
 
 
-def advance(hyper: Array) -> None:
-    hyper[1] += 1  # one number: NumPy is as good
-
-
 def sgd_update(
     param: Array,
     velocity: Array | None,
@@ -248,7 +244,6 @@ def clip_by_value(grad: Array, *, limit: float) -> None:
 
 
 LOOPS = {
-    "advance": advance,
     "sgd_update": sgd_update,
     "adam_update": adam_update,
     "rmsprop_update": rmsprop_update,

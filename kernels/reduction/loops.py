@@ -3,7 +3,8 @@
 Forward, threads split whichever axis is long enough: `outer` or `inner`, where each result has one
 thread, or else n, where each thread leaves its partial results and these are reduced in turn, in
 the order of the threads. Memory is read in order: with inner = 1 a row is reduced in vector lanes,
-otherwise rows of `inner` elements are accumulated.
+otherwise rows of `inner` elements are accumulated. argmax and argmin are left to NumPy, whose
+search is vector code already.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from numba.extending import register_jitable
 from ..numba_loop import chosen_by_kind, loop, loops, parts_for, share
 from ..numba_math import maximum, minimum
 from ..spec import Array
-from . import reference
 
 OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split
 SUM, MAX, MIN = 0, 1, 2
@@ -155,13 +155,7 @@ def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) 
         _spread_columns(parts, dx, dout, scale)
 
 
-def argreduce(out: Array, x: Array, *, kind: str) -> None:
-    # NumPy's search for an extreme is vector code already.
-    reference.argreduce(np, out, x, kind=kind)
-
-
 LOOPS = {
     "reduce_forward": reduce_forward,
     "reduce_backward": reduce_backward,
-    "argreduce": argreduce,
 }

@@ -1,0 +1,28 @@
+"""Numba's disk cache: what keeps it right, and doing without it where nothing can be written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+
+def cached_njit(function: Callable[..., Any]) -> Any:
+    """`numba.njit(cache=True)`; without the cache if no folder for it can be written."""
+    try:
+        return njit(cache=True)(function)
+    except RuntimeError:
+        return njit(function)
+
+
+@cache
+def sources_digest() -> str:
+    """A digest of all files from which loops are made: Numba itself watches one file a loop."""
+    folder = Path(__file__).parent
+    patterns = ("*.py", "*/reference.py", "*/loops.py")
+    files = sorted(file for pattern in patterns for file in folder.glob(pattern))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
