@@ -1,15 +1,13 @@
 """Tensor, the tape over coarse ops, functional forms, and the gradient check."""
 
+from .dtypes import float_dtype, get_default_dtype, set_default_dtype
 from .gradcheck import gradcheck
 from .tape import Function, Node, apply, is_grad_enabled, no_grad
 from .tensor import (
     Tensor,
     as_tensor,
-    float_dtype,
     from_dlpack,
-    get_default_dtype,
     matmul,
-    set_default_dtype,
     tensor,
 )
 

@@ -16,13 +16,14 @@ import numpy as np
 from ..backends import Backend, DType, get_backend
 from ..errors import DataError, OptionError, ShapeError, choose
 from ..kernels.activation.reference import KINDS
+from .dtypes import float_dtype
 from .functions.activation import Activation, Dropout, LogSoftmax, Softmax
 from .functions.dense import Dense
 from .functions.elementwise import Where
 from .functions.loss import SYMMETRIC, CrossEntropy, Penalty, PointwiseLoss, SoftCrossEntropy
 from .functions.shape import Concatenate
 from .tape import apply
-from .tensor import Operand, Tensor, as_tensor, float_dtype, tensor
+from .tensor import Operand, Tensor, as_tensor, tensor
 
 REDUCTIONS = ("mean", "sum", "none")
 ALPHA = {"leaky_relu": 0.01, "elu": 1.0}

@@ -9,45 +9,18 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from ..backends import Array, Backend, DType, get_backend
-from ..errors import DTypeError, GradientError, OptionError, ShapeError
+from ..errors import DTypeError, GradientError, ShapeError
 from . import tape
+from .dtypes import common_dtype, get_default_dtype
 from .functions.dense import MatMul
 from .functions.elementwise import Binary, Cast, Clip, Unary
 from .functions.reduction import Reduce
-from .functions.shape import Expand, Reshape, Slice, TakeRows, Transpose
+from .functions.shape import Expand, Reshape, Slice, Transpose
+from .indexing import gather
 from .tape import Node, apply
 
 Scalar: TypeAlias = int | float | bool
 Operand: TypeAlias = "Tensor | np.ndarray | Scalar | Sequence[Any]"
-
-_FLOATS = (np.dtype("float32"), np.dtype("float64"))
-_default_dtype = np.dtype("float32")
-
-
-def set_default_dtype(dtype: str | DType) -> None:
-    """The floating dtype of new tensors and parameters: "float32" (at first) or "float64".
-
-    >>> set_default_dtype("float64"); get_default_dtype().name
-    'float64'
-    >>> set_default_dtype("float32")
-    """
-    global _default_dtype
-    _default_dtype = float_dtype(dtype)
-
-
-def get_default_dtype() -> DType:
-    """The floating dtype of new tensors and parameters."""
-    return _default_dtype
-
-
-def float_dtype(dtype: str | DType | None) -> DType:
-    """`dtype` if tercet trains in it, the default for None, else an error."""
-    if dtype is None:
-        return _default_dtype
-    found = np.dtype(dtype)
-    if found not in _FLOATS:
-        raise DTypeError(f"a model's dtype is float32 or float64, found {found}")
-    return found
 
 
 class Tensor:
@@ -112,7 +85,7 @@ class Tensor:
 
     def __repr__(self) -> str:
         values = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
-        notes = [] if self.dtype == _default_dtype else [f"dtype={self.dtype}"]
+        notes = [] if self.dtype == get_default_dtype() else [f"dtype={self.dtype}"]
         notes.append(f"backend={self.backend.name!r}")
         if self.requires_grad:
             notes.append("requires_grad=True")
@@ -258,11 +231,11 @@ class Tensor:
         if isinstance(other, (bool, int, float)):
             dtype = self.dtype
             if dtype.kind != "f" and isinstance(other, float):
-                dtype = _default_dtype
+                dtype = get_default_dtype()
             return Tensor(self.backend.full((), other, dtype), self.backend)
         host = np.asarray(other)
         if host.dtype.kind == "f":
-            host = host.astype(self.dtype if self.dtype.kind == "f" else _default_dtype)
+            host = host.astype(self.dtype if self.dtype.kind == "f" else get_default_dtype())
         return tensor(host, dtype=host.dtype, backend=self.backend)
 
     def _binary(self, other: Any, kind: str, swapped: bool = False) -> Tensor:
@@ -273,7 +246,7 @@ class Tensor:
             a, b = b, a
         dtype = common_dtype(a.dtype, b.dtype)
         if kind in ("divide", "power") and dtype.kind != "f":
-            dtype = _default_dtype
+            dtype = get_default_dtype()
         a, b = a.astype(dtype), b.astype(dtype)
         try:
             np.broadcast_shapes(a.shape, b.shape)
@@ -359,7 +332,7 @@ class Tensor:
     # Elementwise
 
     def _unary(self, kind: str) -> Tensor:
-        x = self if self.dtype.kind == "f" else self.astype(_default_dtype)
+        x = self if self.dtype.kind == "f" else self.astype(get_default_dtype())
         return _tensor(apply(Unary, x, kind=kind))
 
     def exp(self) -> Tensor:
@@ -422,7 +395,7 @@ class Tensor:
         if self.dtype.kind != "f":
             counts = kind == "sum" and self.dtype.kind == "b"
             whole = np.dtype("int64") if counts else self.dtype
-            out = out.astype(_default_dtype if kind == "mean" else whole)
+            out = out.astype(get_default_dtype() if kind == "mean" else whole)
         if keepdims:
             out = out.reshape(*(1 if i in axes else n for i, n in enumerate(self.shape)))
         return out
@@ -550,40 +523,11 @@ class Tensor:
         """
         keys = key if isinstance(key, tuple) else (key,)
         if any(isinstance(k, (list, np.ndarray, Tensor)) for k in keys):
-            return self._gather(keys)
+            return gather(self, keys)
         try:
             return _tensor(apply(Slice, self, key=key))
         except IndexError as error:
             raise ShapeError(f"index {key!r} does not fit shape {self.shape}: {error}") from None
-
-    def _gather(self, keys: tuple[Any, ...]) -> Tensor:
-        arrays = [k.numpy() if isinstance(k, Tensor) else np.asarray(k) for k in keys]
-        if len(arrays) == 1 and arrays[0].dtype == bool:
-            if arrays[0].shape != self.shape[: arrays[0].ndim]:
-                raise ShapeError(
-                    f"a boolean mask of shape {arrays[0].shape} does not fit shape {self.shape}"
-                )
-            arrays = list(np.nonzero(arrays[0]))
-        if len(arrays) > self.ndim or any(a.dtype.kind not in "iu" for a in arrays):
-            raise OptionError(
-                f"index {keys!r} on shape {self.shape}: expected integers and slices, or integer "
-                "arrays for leading axes. Mix the two in two steps: x[rows][:, 1:3]"
-            )
-        leading = self.shape[: len(arrays)]
-        for axis, (a, n) in enumerate(zip(arrays, leading, strict=True)):
-            if a.size and not (-n <= int(a.min()) and int(a.max()) < n):
-                raise ShapeError(
-                    f"index out of range on axis {axis} of shape {self.shape}: expected "
-                    f"[{-n}, {n}), found {int(a.min())} to {int(a.max())}"
-                )
-        wrapped = [np.where(a < 0, a + n, a) for a, n in zip(arrays, leading, strict=True)]
-        if len(wrapped) > 1:
-            wrapped = list(np.broadcast_arrays(*wrapped))
-        flat = np.asarray(np.ravel_multi_index(wrapped, leading), np.int64)
-        rows = self.reshape(math.prod(leading), math.prod(self.shape[len(arrays) :]))
-        index = Tensor(self.backend.asarray(flat.reshape(-1)), self.backend)
-        out = _tensor(apply(TakeRows, rows, index))
-        return out.reshape(*flat.shape, *self.shape[len(arrays) :])
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise GradientError(
@@ -619,17 +563,6 @@ def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, 
     return tuple(sorted(wrapped))
 
 
-def common_dtype(a: DType, b: DType) -> DType:
-    """The dtype in which two tensors meet: the floating one, the wider of two alike."""
-    if a == b:
-        return a
-    if (a.kind == "f") != (b.kind == "f"):
-        return a if a.kind == "f" else b
-    if a.kind == "f":
-        raise DTypeError(f"arrays of {a} and {b} meet; convert one with .astype(...)")
-    return np.promote_types(a, b)
-
-
 def tensor(
     data: Any,
     dtype: str | DType | None = None,
@@ -652,7 +585,7 @@ def tensor(
             "text have to be converted first"
         )
     if dtype is None:
-        dtype = _default_dtype if host.dtype.kind == "f" else host.dtype
+        dtype = get_default_dtype() if host.dtype.kind == "f" else host.dtype
     host = host.astype(np.dtype(dtype), copy=False)
     out = Tensor(target.asarray(host), target)
     return out.requires_grad_() if requires_grad else out

@@ -177,10 +177,6 @@ class Backend:
         """An array of this backend that shares memory with `x`, through the DLPack protocol."""
         raise NotImplementedError
 
-    def owns(self, x: Any) -> bool:
-        """Whether `x` is an array of the kind that this backend computes on."""
-        raise NotImplementedError
-
     def synchronize(self) -> None:
         """Wait until everything asked for has been computed."""
 

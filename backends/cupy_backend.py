@@ -66,9 +66,6 @@ class CupyBackend(Backend):
     def from_dlpack(self, x: Any) -> Array:
         return self.xp.from_dlpack(x)
 
-    def owns(self, x: Any) -> bool:
-        return isinstance(x, self.runtime.array_type)
-
     def synchronize(self) -> None:
         self.runtime.synchronize()
 

@@ -34,9 +34,6 @@ class HostBackend(Backend):
     def from_dlpack(self, x: Any) -> Array:
         return np.from_dlpack(x)
 
-    def owns(self, x: Any) -> bool:
-        return isinstance(x, np.ndarray)
-
     def memory_summary(self) -> str:
         return (
             f"{self.name}: {self.pool.in_use / 2**20:.1f} MiB of pooled arrays in use, "
