@@ -1,0 +1,95 @@
+"""Whole training through the CuPy backend's own code, on the simulation of CUDA."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tercet as tc
+from tercet import backends
+from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
+from tercet.backends.cupy_backend import CupyBackend
+from tercet.data import load_digits
+from tercet.layers import Dense, Dropout
+from tercet.models import Sequential
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
+
+SAMPLES = 160
+OPTIMIZERS = {
+    "adamw": lambda: tc.AdamW(lr=0.01, clip_norm=1.0),
+    "sgd": lambda: tc.SGD(lr=0.05, momentum=0.9, nesterov=True, clip_value=0.5),
+    "rmsprop": lambda: tc.RMSprop(lr=0.002, momentum=0.5, centered=True),
+    "adagrad": lambda: tc.Adagrad(lr=0.02),
+}
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backend called cupy is one on the simulation."""
+    monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=SimulatedRuntime()))
+
+
+def train(name: str, optimizer: str, activation: str) -> tuple[list[float], Sequential]:
+    digits = load_digits()
+    with tc.use_backend(name):
+        tc.seed(0)
+        model = Sequential(
+            tc.layers.Flatten(),
+            Dense(24, activation=activation, weight_regularizer=tc.L2(1e-3)),
+            Dropout(0.2),
+            Dense(10),
+        )
+        loss = tc.CrossEntropyLoss(label_smoothing=0.1)
+        model.compile(OPTIMIZERS[optimizer](), loss, ["accuracy"])
+        history = model.fit(
+            digits.x_train[:SAMPLES],
+            digits.y_train[:SAMPLES],
+            epochs=3,
+            validation_data=(digits.x_test[:40], digits.y_test[:40]),
+            verbose=0,
+        )
+    assert model.backend.name == name
+    return [*history["loss"], *history["val_loss"], *history["accuracy"]], model
+
+
+@pytest.mark.usefixtures("simulated")
+@pytest.mark.parametrize(
+    ("optimizer", "activation"),
+    [("adamw", "gelu"), ("sgd", "relu"), ("rmsprop", "tanh"), ("adagrad", "silu")],
+)
+def test_epochs_match_numpy(optimizer: str, activation: str, tmp_path: Path) -> None:
+    figures, model = train("cupy", optimizer, activation)
+    expected, _ = train("numpy", optimizer, activation)
+    np.testing.assert_allclose(figures, expected, rtol=1e-4)
+    x = load_digits().x_test[:20]
+    outputs = model.predict(x)
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(tc.load(tmp_path / "m", "cupy").predict(x), outputs)
+    moved = model.to("numpy").predict(x)
+    np.testing.assert_allclose(moved, outputs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("simulated")
+def test_a_loop_by_hand_with_tensor_arithmetic() -> None:
+    def run(name: str) -> list[float]:
+        with tc.use_backend(name):
+            tc.seed(0)
+            rng = np.random.default_rng(0)
+            x, y = rng.normal(size=(32, 5)), rng.normal(size=(32, 1))
+            w = tc.Parameter(rng.normal(size=(5, 3)))
+            v = tc.Parameter(rng.normal(size=(3, 1)))
+            optimizer = tc.Adam([w, v], lr=0.05)
+            seen = []
+            for _ in range(4):
+                optimizer.zero_grad()
+                h = tc.tensor(x) @ w
+                h = tc.where(h > 0, h, 0.1 * h) / (1.0 + h.abs().mean(axis=0))
+                out = tc.concatenate([h[:, :2], h[:, 2:]], axis=1) @ v
+                loss = ((out - tc.tensor(y)) ** 2).mean() + out[[0, 3]].max()
+                loss.backward()
+                tc.clip_grad_norm_([w, v], 1.0)
+                optimizer.step()
+                seen.append(loss.item())
+            return seen
+
+    np.testing.assert_allclose(run("cupy"), run("numpy"), rtol=1e-4)
