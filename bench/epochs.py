@@ -25,6 +25,7 @@ from typing import Any
 
 HIDDEN = (256, 128)
 LR, DECAY = 1e-3, 1e-2
+PAUSE = 0.3  # seconds before a turn, in which the threads of the one before stop spinning
 TOLERANCE = 1e-3  # of the first epoch's mean loss, relative, between frameworks
 
 
@@ -128,6 +129,7 @@ def measure(data: str, batch_size: int, rounds: int) -> dict[str, Any]:
             for name, process in workers.items():
                 assert process.stdin is not None
                 assert process.stdout is not None
+                time.sleep(PAUSE)
                 process.stdin.write("\n")
                 process.stdin.flush()
                 figures[name]["epochs"].append(json.loads(process.stdout.readline()))
