@@ -59,12 +59,15 @@ class Loop:
         numba.get_num_threads()  # starts Numba's pool, which defines numba_parallel_for
         source = self._source
         arguments = ", ".join(list(inspect.signature(source).parameters)[2:])
+        code = source.__code__
         text = ENTRY.format(name=source.__name__, arguments=arguments)
         # Compiled as if it stood in the part's file, beside which Numba keeps its disk cache. The
         # cache is valid for as long as that file does not change, and is keyed by the qualified
-        # name; what other files contribute to the code is told apart by their digest in it.
+        # name; what other files contribute to the code is told apart by their digest in it. Numba
+        # also reads the lines there: the entry stands where the part does.
+        text = "\n" * (code.co_firstlineno - 1) + text
         scope = {"run_parts": _run_parts(source)}
-        exec(compile(text, source.__code__.co_filename, "exec"), scope)
+        exec(compile(text, code.co_filename, "exec"), scope)
         entry = cast(FunctionType, scope[source.__name__])
         entry.__module__ = source.__module__
         entry.__qualname__ = ".".join([source.__name__, *map(str, self._kind), sources_digest()])
@@ -73,8 +76,7 @@ class Loop:
         return compiled
 
 
-ENTRY = """
-def {name}(parts, {arguments}):
+ENTRY = """def {name}(parts, {arguments}):
     run_parts(parts, ({arguments},))
 """
 

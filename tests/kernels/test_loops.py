@@ -236,3 +236,12 @@ def test_without_a_folder_to_write_nothing_is_kept(monkeypatch: pytest.MonkeyPat
     out = np.zeros(3)
     loop(1, out)
     assert out.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_numba_finds_the_parts_source_where_the_entry_stands() -> None:
+    """Numba reads it when it fills its cache; since Python 3.13 half a function is an error."""
+    from tercet.kernels.optimizer.loops import _adam
+
+    source = inspect.getsource(_adam._entry.py_func)  # type: ignore[attr-defined]
+    assert source.startswith("@loop\ndef _adam(")
+    assert source.rstrip().endswith("inverse_root + epsilon)")
