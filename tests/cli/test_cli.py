@@ -174,3 +174,22 @@ def test_what_was_saved_survives_a_failed_training(digits: Path) -> None:
     before = (digits / "runs/d/model.safetensors").read_bytes()
     fails(tercet("train", "--lr", "1e20", "--optimizer", "sgd", "--out", "runs/d", cwd=digits))
     assert (digits / "runs/d/model.safetensors").read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_what_was_saved(digits: Path) -> None:
+    """The system refuses to write more than 10 kB, as it does on a full disk."""
+    resource = pytest.importorskip("resource")
+    command = [sys.executable, "-m", "tercet.cli.main", "train", "--epochs", "1", "--out", "runs/d"]
+    before = {p.name: p.read_bytes() for p in (digits / "runs/d").iterdir()}
+    process = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=digits,
+        env=os.environ | {"TERCET_BACKEND": "numpy"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    error = fails(process)
+    assert "cannot save runs/d/model.safetensors: File too large" in error
+    assert "What was there before is unchanged" in error
+    assert {p.name: p.read_bytes() for p in (digits / "runs/d").iterdir()} == before
