@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BackendError
+
 SMALL = 1 << 16  # bytes below which malloc reuses memory without page faults
 ALIGNMENT = 64  # a cache line, and the widest vector register
 
@@ -70,10 +72,24 @@ class Pool:
         if blocks:
             block = blocks.pop()
         else:
-            block = np.empty(size_class + ALIGNMENT, np.uint8)
+            block = self._allocate(size_class)
             self.held += size_class
         self.in_use += size_class
         return np.asarray(_Lease(self, size_class, block, shape, dtype))
+
+    def _allocate(self, size_class: int) -> np.ndarray:
+        try:
+            return np.empty(size_class + ALIGNMENT, np.uint8)
+        except MemoryError:
+            # What lies free in other sizes may be enough.
+            self.release()
+        try:
+            return np.empty(size_class + ALIGNMENT, np.uint8)
+        except MemoryError:
+            raise BackendError(
+                f"out of memory: an array needs {size_class / 2**20:,.1f} MiB, and "
+                f"{self.in_use / 2**20:,.1f} MiB are in use by others. Use a smaller batch or model"
+            ) from None
 
     def release(self) -> None:
         """Give every free block back to the system."""
