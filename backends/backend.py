@@ -60,6 +60,7 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
     checked = tuple(i for i, name in enumerate(kernel.inputs) if name not in WIDE)
     updated = tuple(i for i, name in enumerate(kernel.inputs) if name in kernel.updates)
     strided = kernel.strided
+    absent = (None,) * count
 
     def call(*inputs: Array | None, out: tuple[Array | None, ...] = (), **attributes: Any) -> Any:
         dtype = None
@@ -72,18 +73,19 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
         for i in updated:
             x = inputs[i]
             if x is not None and not x.flags.c_contiguous:
-                raise ShapeError(f"{kernel.name} writes {kernel.inputs[i]} in place: it must be "
-                                 "C-contiguous, found a strided view")  # fmt: skip
+                raise ShapeError(
+                    f"{kernel.name} writes {kernel.inputs[i]} in place: it must be C-contiguous, "
+                    "found a strided view"
+                )
         if not strided:
             inputs = tuple(
                 x if x is None or x.flags.c_contiguous else contiguous(x) for x in inputs
             )
+        wanted = shapes(*inputs, **attributes)
         outputs = [
-            None if wanted is None else empty(*wanted) for wanted in shapes(*inputs, **attributes)
-        ] if not out else [
-            None if wanted is None else empty(*wanted) if given is None else given
-            for wanted, given in zip(shapes(*inputs, **attributes), out, strict=True)
-        ]  # fmt: skip
+            None if shape is None else empty(*shape) if given is None else given
+            for shape, given in zip(wanted, out or absent, strict=True)
+        ]
         implementation(*outputs, *inputs, **attributes)
         if count == 1:
             return outputs[0]
