@@ -33,6 +33,8 @@ _seed = 0
 def _numba_problem() -> str | None:
     if find_spec("numba") is None:
         return "the package numba is not installed; run: pip install numba"
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return "the environment variable NUMBA_DISABLE_JIT turns Numba's compiler off; unset it"
     return None
 
 
