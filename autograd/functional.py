@@ -38,7 +38,7 @@ def activation(x: Operand, kind: str, alpha: float | None = None) -> Tensor:
     [0.0, 0.0, 2.0]
     """
     kind, alpha = check_activation(kind, alpha)
-    return _one(apply(Activation, as_tensor(x), kind=kind, alpha=alpha))
+    return apply(Activation, as_tensor(x), kind=kind, alpha=alpha)
 
 
 def check_activation(kind: str, alpha: float | None) -> tuple[str, float]:
@@ -142,7 +142,7 @@ def _along(function: Any, name: str, x: Tensor, axis: int) -> Tensor:
     last = axis in (-1, x.ndim - 1)
     moved = x if last else x.swapaxes(axis, -1)
     rows = moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
-    out = _one(apply(function, rows)).reshape(moved.shape)
+    out = apply(function, rows).reshape(moved.shape)
     return out if last else out.swapaxes(axis, -1)
 
 
@@ -168,7 +168,7 @@ def dense(
     if bias is not None and bias.shape != weight.shape[1:]:
         raise ShapeError(f"dense: expected bias {weight.shape[1:]}, found {bias.shape}")
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    out = _one(apply(Dense, rows, weight, bias, activation=kind, alpha=value))
+    out = apply(Dense, rows, weight, bias, activation=kind, alpha=value)
     return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[1])
 
 
@@ -183,7 +183,7 @@ def dropout(x: Operand, p: float = 0.5, training: bool = True) -> Tensor:
     x = as_tensor(x)
     if not 0.0 <= p < 1.0:
         raise OptionError(f"dropout: p must be in [0, 1), found {p}")
-    return _one(apply(Dropout, x, p=float(p))) if training and p else x
+    return apply(Dropout, x, p=float(p)) if training and p else x
 
 
 def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
@@ -201,7 +201,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
         left = right._operand(a) if right is not None else as_tensor(a, backend)
     if right is None:
         right = left._operand(b)
-    return _one(apply(Where, test, left, right))
+    return apply(Where, test, left, right)
 
 
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
@@ -224,7 +224,7 @@ def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
                 f"concatenate along axis {axis}: shapes must agree on the other axes, found "
                 f"{[p.shape for p in parts]}"
             )
-    return _one(apply(Concatenate, *parts, axis=at))
+    return apply(Concatenate, *parts, axis=at)
 
 
 cat = concatenate
@@ -344,16 +344,14 @@ def _pointwise(
     rows = x.shape[0] if x.ndim else 1
     columns = x.size // rows if rows else math.prod(x.shape[1:])
     weights = _weights(name, x, sample_weight, "sample_weight", rows)
-    out = _one(
-        apply(
-            PointwiseLoss,
-            x.reshape(rows, columns),
-            wanted.reshape(rows, columns),
-            weights,
-            kind=kind,
-            delta=float(delta),
-            reduction=reduction,
-        )
+    out = apply(
+        PointwiseLoss,
+        x.reshape(rows, columns),
+        wanted.reshape(rows, columns),
+        weights,
+        kind=kind,
+        delta=float(delta),
+        reduction=reduction,
     )
     return out.reshape(x.shape) if reduction == "none" else out
 
@@ -445,16 +443,14 @@ def cross_entropy(
     shape = target.shape if isinstance(target, Tensor) else host.shape  # type: ignore[union-attr]
     if dtype.kind == "f" and shape == z.shape:
         soft = _beside(z, target)
-        return _one(
-            apply(
-                SoftCrossEntropy,
-                z,
-                soft,
-                class_weight,
-                weights,
-                label_smoothing=float(label_smoothing),
-                reduction=reduction,
-            )
+        return apply(
+            SoftCrossEntropy,
+            z,
+            soft,
+            class_weight,
+            weights,
+            label_smoothing=float(label_smoothing),
+            reduction=reduction,
         )
     if shape != (n,) or dtype.kind not in "iu":
         raise ShapeError(
@@ -466,17 +462,15 @@ def cross_entropy(
         index = Tensor(z.backend.asarray(host.astype(np.int64, copy=False)), z.backend)
     else:
         index = target.astype("int64")
-    return _one(
-        apply(
-            CrossEntropy,
-            z,
-            index,
-            class_weight,
-            weights,
-            label_smoothing=float(label_smoothing),
-            ignore_index=int(ignore_index),
-            reduction=reduction,
-        )
+    return apply(
+        CrossEntropy,
+        z,
+        index,
+        class_weight,
+        weights,
+        label_smoothing=float(label_smoothing),
+        ignore_index=int(ignore_index),
+        reduction=reduction,
     )
 
 
@@ -506,9 +500,4 @@ def _check_probabilities(name: str, argument: str, values: Any) -> None:
 
 def penalty(w: Tensor, l1: float = 0.0, l2: float = 0.0) -> Tensor:
     """l1 sum |w| + l2 sum w^2, to be added to a loss."""
-    return _one(apply(Penalty, w, l1=float(l1), l2=float(l2)))
-
-
-def _one(result: Any) -> Tensor:
-    out: Tensor = result
-    return out
+    return apply(Penalty, w, l1=float(l1), l2=float(l2))

@@ -26,7 +26,11 @@ _order = itertools.count()
 
 
 class _Mode(threading.local):
-    recording = True
+    """Each thread's own: whether it records, and what enclosing no_grad blocks found."""
+
+    def __init__(self) -> None:
+        self.recording = True
+        self.outer: list[bool] = []
 
 
 _mode = _Mode()
@@ -43,12 +47,11 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        self._outer = getattr(self, "_outer", [])
-        self._outer.append(_mode.recording)
+        _mode.outer.append(_mode.recording)
         _mode.recording = False
 
     def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._outer.pop()
+        _mode.recording = _mode.outer.pop()
 
 
 def is_grad_enabled() -> bool:

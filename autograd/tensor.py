@@ -206,12 +206,12 @@ class Tensor:
 
     def clone(self) -> Tensor:
         """A copy that is differentiated through."""
-        return _tensor(apply(Cast, self, dtype=self.dtype.name))
+        return apply(Cast, self, dtype=self.dtype.name)
 
     def astype(self, dtype: str | DType) -> Tensor:
         """The values in another dtype; differentiated through between floating dtypes."""
         name = np.dtype(dtype).name
-        return self if name == self.dtype.name else _tensor(apply(Cast, self, dtype=name))
+        return self if name == self.dtype.name else apply(Cast, self, dtype=name)
 
     def to(self, backend: str | Backend) -> Tensor:
         """The values on another backend, outside the graph; itself if it lives there."""
@@ -255,7 +255,7 @@ class Tensor:
                 f"{kind}: shapes {a.shape} and {b.shape} do not broadcast; from the last axis on, "
                 "sizes must be equal or 1"
             ) from None
-        return _tensor(apply(Binary, a, b, kind=kind))
+        return apply(Binary, a, b, kind=kind)
 
     def __add__(self, other: Operand) -> Tensor:
         return self._binary(other, "add")
@@ -333,7 +333,7 @@ class Tensor:
 
     def _unary(self, kind: str) -> Tensor:
         x = self if self.dtype.kind == "f" else self.astype(get_default_dtype())
-        return _tensor(apply(Unary, x, kind=kind))
+        return apply(Unary, x, kind=kind)
 
     def exp(self) -> Tensor:
         """e^x."""
@@ -382,7 +382,7 @@ class Tensor:
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
         """min(max(x, low), high); None leaves a side open."""
         low_, high_ = -math.inf if low is None else low, math.inf if high is None else high
-        return _tensor(apply(Clip, self, low=float(low_), high=float(high_)))
+        return apply(Clip, self, low=float(low_), high=float(high_))
 
     # Reductions
 
@@ -391,7 +391,7 @@ class Tensor:
         x = self if self.dtype.kind == "f" else self.astype("float64")
         if kind in ("max", "min") and any(self.shape[i] == 0 for i in axes):
             raise ShapeError(f"{kind} over an empty axis of shape {self.shape} has no value")
-        out = _tensor(apply(Reduce, x, kind=kind, axes=axes))
+        out = apply(Reduce, x, kind=kind, axes=axes)
         if self.dtype.kind != "f":
             counts = kind == "sum" and self.dtype.kind == "b"
             whole = np.dtype("int64") if counts else self.dtype
@@ -446,7 +446,7 @@ class Tensor:
         (at,) = _axes(f"arg{kind}", axis, self.ndim)
         if self.shape[at] == 0:
             raise ShapeError(f"arg{kind} over an empty axis of shape {self.shape} has no value")
-        x = self.data if self.data.flags.c_contiguous else self.backend.contiguous(self.data)
+        x = self.backend.contiguous(self.data)
         before, after = self.shape[:at], self.shape[at + 1 :]
         cube = x.reshape(math.prod(before), self.shape[at], math.prod(after))
         out = self.backend.ops.argreduce(cube, kind=kind)
@@ -464,7 +464,7 @@ class Tensor:
             raise ShapeError(
                 f"reshape: {self.shape} has {self.size} elements, {wanted} does not fit"
             )
-        return self if wanted == self.shape else _tensor(apply(Reshape, self, shape=wanted))
+        return self if wanted == self.shape else apply(Reshape, self, shape=wanted)
 
     def flatten(self, start: int = 0) -> Tensor:
         """The axes from `start` on as one."""
@@ -476,7 +476,7 @@ class Tensor:
         order = tuple(a + self.ndim if a < 0 else a for a in order)
         if sorted(order) != list(range(self.ndim)):
             raise ShapeError(f"transpose: {order} is no order of the {self.ndim} axes")
-        return _tensor(apply(Transpose, self, axes=order))
+        return apply(Transpose, self, axes=order)
 
     permute = transpose
 
@@ -515,7 +515,7 @@ class Tensor:
             fits = False
         if not fits:
             raise ShapeError(f"broadcast_to: {self.shape} does not broadcast to {wanted}")
-        return _tensor(apply(Expand, self, shape=wanted))
+        return apply(Expand, self, shape=wanted)
 
     def __getitem__(self, key: Any) -> Tensor:
         """Integers, slices, None and Ellipsis give a view; so may one integer list, array or
@@ -525,7 +525,7 @@ class Tensor:
         if any(isinstance(k, (list, np.ndarray, Tensor)) for k in keys):
             return gather(self, keys)
         try:
-            return _tensor(apply(Slice, self, key=key))
+            return apply(Slice, self, key=key)
         except IndexError as error:
             raise ShapeError(f"index {key!r} does not fit shape {self.shape}: {error}") from None
 
@@ -537,12 +537,6 @@ class Tensor:
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
-
-
-def _tensor(result: Any) -> Tensor:
-    """What `apply` returns for a function of one output."""
-    out: Tensor = result
-    return out
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[int, ...]:
@@ -625,7 +619,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
             f"matmul: {a.shape} and {b.shape} do not fit: the last axis of the first, "
             f"{left.shape[-1]}, must equal {right.shape[-2]} of the second"
         )
-    out = _tensor(apply(MatMul, left, right))
+    out = apply(MatMul, left, right)
     if b.ndim == 1:
         out = out.squeeze(-1)
     return out.squeeze(-1 if b.ndim == 1 else -2) if a.ndim == 1 else out

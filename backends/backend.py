@@ -78,9 +78,7 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
                     "found a strided view"
                 )
         if not strided:
-            inputs = tuple(
-                x if x is None or x.flags.c_contiguous else contiguous(x) for x in inputs
-            )
+            inputs = tuple(None if x is None else contiguous(x) for x in inputs)
         wanted = shapes(*inputs, **attributes)
         outputs = [
             None if shape is None else empty(*shape) if given is None else given
@@ -191,8 +189,8 @@ class Backend:
         return self.ops.fill(shape=shape, dtype=dtype.name, value=value)
 
     def contiguous(self, x: Array) -> Array:
-        """A C-contiguous copy of `x`."""
-        return self.ops.copy(x, dtype=x.dtype.name)
+        """`x` itself if it is C-contiguous, else a copy that is."""
+        return x if x.flags.c_contiguous else self.ops.copy(x, dtype=x.dtype.name)
 
     def __repr__(self) -> str:
         return f"<tercet backend {self.name}>"

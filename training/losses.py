@@ -16,13 +16,14 @@ class Loss:
     `name` is what `compile(loss=...)` calls it; `task` tells what its targets are.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     task: ClassVar[str] = "regression"
     registry: ClassVar[dict[str, type[Loss]]] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        Loss.registry[cls.name] = cls
+        if cls.name:
+            Loss.registry[cls.name] = cls
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -71,7 +72,6 @@ class CrossEntropyLoss(Loss):
 class _Pointwise(Loss):
     """A loss of outputs and targets of one shape."""
 
-    name = ""
     function: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, reduction: str = "mean", **options: Any) -> None:
@@ -122,7 +122,6 @@ class BCEWithLogitsLoss(_Pointwise):
     function = staticmethod(F.binary_cross_entropy_with_logits)
 
 
-Loss.registry.pop("")
 ALIASES = {
     "bce": "binary_cross_entropy",
     "bce_logits": "binary_cross_entropy_with_logits",

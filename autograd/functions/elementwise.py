@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...backends import Array
 from ..tape import Function, Node
 
@@ -19,17 +21,10 @@ def unbroadcast(node: Node, grad: Array, shape: tuple[int, ...]) -> Array:
 
 def sum_axis(node: Node, x: Array, axis: int) -> Array:
     """x summed over one axis, which stays with size 1."""
-    outer = _product(x.shape[:axis])
-    inner = _product(x.shape[axis + 1 :])
+    outer = math.prod(x.shape[:axis])
+    inner = math.prod(x.shape[axis + 1 :])
     total = node.ops.reduce_forward(x.reshape(outer, x.shape[axis], inner), kind="sum")
     return total.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    out = 1
-    for s in sizes:
-        out *= s
-    return out
 
 
 class Unary(Function):

@@ -17,9 +17,7 @@ class Reduce(Function):
         out_shape = tuple(x.shape[i] for i in kept)
         neighbours = not axes or axes[-1] - axes[0] == len(axes) - 1
         order = None if neighbours else kept + axes
-        moved = x if order is None else x.transpose(order)
-        if not moved.flags.c_contiguous:
-            moved = node.backend.contiguous(moved)
+        moved = node.backend.contiguous(x if order is None else x.transpose(order))
         first = (axes[0] if axes else 0) if order is None else len(kept)
         cube = moved.reshape(
             math.prod(moved.shape[:first]),
@@ -33,9 +31,8 @@ class Reduce(Function):
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
         cube, out, moved_shape, order, kind = node.saved
-        if not dout.flags.c_contiguous:
-            dout = node.backend.contiguous(dout)
-        dx = node.ops.reduce_backward(dout.reshape(out.shape), cube, out, kind=kind)
+        dout = node.backend.contiguous(dout).reshape(out.shape)
+        dx = node.ops.reduce_backward(dout, cube, out, kind=kind)
         dx = dx.reshape(moved_shape)
         if order is not None:
             dx = dx.transpose(sorted(range(len(order)), key=order.__getitem__))

@@ -15,16 +15,12 @@ class Reshape(Function):
     @staticmethod
     def forward(node: Node, x: Array, *, shape: tuple[int, ...]) -> Array:
         node.save(x.shape)
-        if not x.flags.c_contiguous:
-            x = node.backend.contiguous(x)
-        return x.reshape(shape)
+        return node.backend.contiguous(x).reshape(shape)
 
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
         (shape,) = node.saved
-        if not dout.flags.c_contiguous:
-            dout = node.backend.contiguous(dout)
-        return (dout.reshape(shape),)
+        return (node.backend.contiguous(dout).reshape(shape),)
 
 
 class Transpose(Function):
