@@ -296,11 +296,13 @@ class Module:
 
         `fit` adds it to the loss; a hand-written loop does so itself.
         """
+        # A training step asks: no names are made up, and a shared parameter counts once.
+        chosen = {id(p): p for p in self._all_parameters() if p.regularizer is not None}
         total = None
-        for p in self.parameters():
-            if p.regularizer is not None:
-                term = penalty(p, p.regularizer.l1, p.regularizer.l2)
-                total = term if total is None else total + term
+        for p in chosen.values():
+            assert p.regularizer is not None
+            term = penalty(p, p.regularizer.l1, p.regularizer.l2)
+            total = term if total is None else total + term
         return total
 
     def _all_parameters(self) -> Iterator[Parameter]:

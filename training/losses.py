@@ -22,7 +22,8 @@ class Loss:
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if cls.name:
+        # A subclass without a name of its own, such as a user's, does not take its parent's.
+        if "name" in vars(cls):
             Loss.registry[cls.name] = cls
 
     def __init__(self, **options: Any) -> None:
