@@ -10,6 +10,7 @@ from . import autograd, backends, data, errors, layers, models, training
 from .autograd import (
     Tensor,
     as_tensor,
+    capture,
     from_dlpack,
     get_default_dtype,
     gradcheck,
@@ -141,6 +142,7 @@ __all__ = [
     "backends",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "capture",
     "cat",
     "clip_grad_norm_",
     "clip_grad_value_",

@@ -38,6 +38,10 @@ class GradientError(TercetError, RuntimeError):
     """A gradient was asked for where there is none to compute, or a gradient check failed."""
 
 
+class CaptureError(TercetError, RuntimeError):
+    """A function cannot be captured: a replay would not do what calling it does."""
+
+
 def choose(what: str, name: object, known: object) -> str:
     """The message for an unknown name: what it is, what was found, what is known, the nearest."""
     from difflib import get_close_matches

@@ -1,5 +1,6 @@
 """Tensor, the tape over coarse ops, functional forms, and the gradient check."""
 
+from .captured import Captured, capture
 from .dtypes import float_dtype, get_default_dtype, set_default_dtype
 from .gradcheck import gradcheck
 from .tape import Function, Node, apply, is_grad_enabled, no_grad
@@ -12,11 +13,13 @@ from .tensor import (
 )
 
 __all__ = [
+    "Captured",
     "Function",
     "Node",
     "Tensor",
     "apply",
     "as_tensor",
+    "capture",
     "float_dtype",
     "from_dlpack",
     "get_default_dtype",

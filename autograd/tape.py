@@ -215,7 +215,8 @@ def backward(root: Tensor, gradient: Array, retain_graph: bool = False) -> None:
             else:
                 parent.node.receive(parent.index, grad)
         if not retain_graph:
-            node.saved, node.freed = (), True
+            # The parents, too: what only this node kept alive may be used again at once.
+            node.saved, node.parents, node.freed = (), (), True
 
 
 def _fill_missing(node: Node, douts: list[Array | None]) -> list[Array | None]:

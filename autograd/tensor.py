@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from ..backends import Array, Backend, DType, get_backend
+from ..backends.recording import changed
 from ..errors import DTypeError, GradientError, ShapeError
 from . import tape
 from .dtypes import common_dtype, get_default_dtype
@@ -134,7 +135,14 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient added up since the last `zero_grad`, or None."""
-        return Tensor(self._grad, self.backend) if self._grad_written else None
+        return Tensor(self._grad, self.backend) if self.has_grad else None
+
+    @property
+    def has_grad(self) -> bool:
+        """Whether a gradient has been added since the last `zero_grad`."""
+        if self.backend.recorder is not None:
+            self.backend.recorder.asked(self, self._grad_written)
+        return self._grad_written
 
     def backward(self, gradient: Operand | None = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor (times `gradient`, of its shape) to every leaf's `grad`.
@@ -165,6 +173,8 @@ class Tensor:
 
     def zero_grad(self) -> None:
         """Forget the gradient: the next backward pass writes it anew."""
+        if self.backend.recorder is not None:
+            self.backend.recorder.set(self)
         self._grad_written = False
 
     def grad_buffer(self) -> Array:
@@ -175,7 +185,7 @@ class Tensor:
 
     def grad_destination(self) -> Array | None:
         """The gradient's array, for a function that is about to write the first contribution."""
-        if self._grad_written or self._grad_claimed:
+        if self.has_grad or self._grad_claimed:
             return None
         self._grad_claimed = True
         return self.grad_buffer()
@@ -183,11 +193,15 @@ class Tensor:
     def receive_grad(self, grad: Array) -> None:
         """Add a contribution to this leaf's gradient."""
         buffer = self.grad_buffer()
-        if self._grad_written:
+        if self.has_grad:
             self.backend.ops.accumulate(buffer, grad)
         elif grad is not buffer:
             self.backend.ops.copy(grad, dtype=self.dtype.name, out=(buffer,))
         self._grad_written, self._grad_claimed = True, False
+
+    def set_has_grad(self, has_grad: bool) -> None:
+        """What a replayed step says of its leaves: whether their gradients are there now."""
+        self._grad_written = has_grad
 
     def detach(self) -> Tensor:
         """The same array outside the graph."""
@@ -200,6 +214,7 @@ class Tensor:
         if requires_grad and self.dtype.kind != "f":
             raise DTypeError(f"only floating tensors have gradients, found {self.dtype}")
         self.requires_grad = requires_grad
+        changed()
         return self
 
     # Copies

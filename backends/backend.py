@@ -8,13 +8,18 @@ implementation (its own, or the reference where it has none) and returns them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import DTypeError, OptionError, ShapeError
 from ..kernels import TABLE
+from ..kernels.observing import host
+from ..kernels.random.reference import STATE_WORDS
 from ..kernels.spec import WIDE, Array, Kernel
+from .pool import Pool
+from .recording import Recorder
 
 Implementation = Callable[..., None]
 DType = np.dtype[Any]
@@ -42,12 +47,12 @@ class Ops:
 
 
 def _reference(kernel: Kernel, xp: Any) -> Implementation:
-    function = kernel.reference
+    function = partial(kernel.reference, xp)
 
     def run(*arrays: Array, **attributes: Any) -> None:
         # Infinities and NaN are legitimate values of an array program, not warnings.
         with np.errstate(all="ignore"):
-            function(xp, *arrays, **attributes)
+            host(function, *arrays, **attributes)
 
     return run
 
@@ -84,7 +89,11 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
             None if shape is None else empty(*shape) if given is None else given
             for shape, given in zip(wanted, out or absent, strict=True)
         ]
-        implementation(*outputs, *inputs, **attributes)
+        recorder = backend.recorder
+        if recorder is None or not recorder.here:
+            implementation(*outputs, *inputs, **attributes)
+        else:
+            recorder.run(kernel, implementation, outputs, inputs, attributes)
         if count == 1:
             return outputs[0]
         return tuple(outputs) if count else None
@@ -106,39 +115,41 @@ def _dtype_message(kernel: Kernel, inputs: tuple[Array | None, ...]) -> str:
 
 
 class RandomState:
-    """A backend's random numbers: (seed, step) in an array that kernels read, and a stream count.
+    """A backend's random numbers: (seed, step, streams drawn) in an array that kernels read.
 
     Each draw takes the next stream of the current step. `advance` begins the next step.
     """
 
     def __init__(self, backend: Backend, seed: int) -> None:
         self._backend = backend
-        self.state = backend.empty((3,), np.dtype("uint32"))
+        self.state = backend.empty((STATE_WORDS,), np.dtype("uint32"))
         self.seed(seed)
 
     def seed(self, seed: int, step: int = 0) -> None:
         """Begin again from `seed`, an integer in [0, 2**64), at `step`."""
         if not 0 <= seed < 2**64:
             raise OptionError(f"seed must be an integer in [0, 2**64), found {seed}")
-        self.step, self._stream = step, 0
-        for at, word in enumerate((seed & 0xFFFFFFFF, seed >> 32, step)):
-            self._write(at, word)
+        words = np.array([seed & 0xFFFFFFFF, seed >> 32, step, 0], np.uint32)
+        # In place: kernels that were given the array see the new values.
+        source = self._backend.asarray(words)
+        self._backend.ops.copy(source, dtype="uint32", out=(self.state,))
+        self._drawn = 0
 
     def advance(self) -> None:
         """Begin the next step: the same streams give new numbers."""
-        self.step = (self.step + 1) % 2**32
-        self._stream = 0
-        self._write(2, self.step)
+        self._backend.ops.next_step(self.state)
+        self._drawn = 0
 
     def stream(self) -> int:
-        """The next unused stream of this step."""
-        self._stream += 1
-        return self._stream - 1
+        """The next unused stream, counted from the last `settle` or `advance`."""
+        self._drawn += 1
+        return self._drawn - 1
 
-    def _write(self, at: int, word: int) -> None:
-        # In place: kernels that were given the array see the new value.
-        place = self.state[at : at + 1]
-        self._backend.ops.fill(shape=(1,), dtype="uint32", value=word, out=(place,))
+    def settle(self) -> None:
+        """Count the streams drawn so far in the array: a recorded step begins and ends so."""
+        if self._drawn:
+            self._backend.ops.skip_streams(self.state, count=self._drawn)
+            self._drawn = 0
 
 
 class Backend:
@@ -152,6 +163,9 @@ class Backend:
     name: ClassVar[str]
     flavour: ClassVar[str]
     xp: Any
+    # Whether steps can be recorded (recording.py), and who records one now.
+    captures: ClassVar[bool] = False
+    recorder: Recorder | None = None
 
     def __init__(self, seed: int = 0) -> None:
         self.ops = Ops(self)
@@ -182,6 +196,10 @@ class Backend:
 
     def memory_summary(self) -> str:
         """One line on the memory that this backend holds."""
+        raise NotImplementedError
+
+    def private_pool(self) -> Pool:
+        """A pool for the arrays of recorded steps, for backends that capture."""
         raise NotImplementedError
 
     def full(self, shape: tuple[int, ...], value: float, dtype: DType) -> Array:

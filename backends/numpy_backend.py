@@ -15,29 +15,44 @@ class HostBackend(Backend):
     """A backend whose arrays are NumPy's, in pooled host memory."""
 
     xp = np
+    captures = True
 
     def __init__(self, seed: int = 0) -> None:
         self.pool = Pool()
         super().__init__(seed)
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
-        return self.pool.empty(shape, dtype)
+        recorder = self.recorder
+        pool = self.pool if recorder is None or not recorder.here else recorder.pool
+        return pool.empty(shape, dtype)
 
     def asarray(self, host: np.ndarray) -> Array:
         out = self.pool.empty(host.shape, host.dtype)
         out[...] = host
+        if self.recorder is not None and self.recorder.here:
+            self.recorder.constant(out)
         return out
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        if self.recorder is not None and self.recorder.here:
+            self.recorder.refuse(
+                "a value is read inside a captured step, which runs without Python when it is "
+                "replayed. Return the tensor and read it outside, or use tc.where"
+            )
         return np.array(x)
 
     def from_dlpack(self, x: Any) -> Array:
         return np.from_dlpack(x)
 
+    def private_pool(self) -> Pool:
+        return Pool(self.pool)
+
     def memory_summary(self) -> str:
+        pool = self.pool
+        limit = "" if pool.limit is None else f", limit {pool.limit / 2**20:.1f} MiB"
         return (
-            f"{self.name}: {self.pool.in_use / 2**20:.1f} MiB of pooled arrays in use, "
-            f"{self.pool.held / 2**20:.1f} MiB held"
+            f"{self.name}: {pool.in_use / 2**20:.1f} MiB of pooled arrays in use, "
+            f"{pool.held / 2**20:.1f} MiB held, {pool.peak / 2**20:.1f} MiB at the peak{limit}"
         )
 
 

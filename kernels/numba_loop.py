@@ -9,6 +9,9 @@ alone, so equal inputs and an equal number of threads give equal bits.
 Numba's `prange` would do the same, but compiles the loop four times on its way to the threads, a
 second for each kernel where this takes a quarter of it; and it would need a second, serial version.
 
+A call of a loop can be recorded (see `Call`): what it would hand to its parts is written down, and
+numba_player makes the same call again without Python.
+
 A loop that comes in kinds is made by a function that takes the kind as integers, over which the
 loop closes. Numba sees literals there: functions that are chosen by one (see `chosen_by_kind`)
 compile for that kind alone, and the disk cache tells the kinds apart.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -30,6 +34,7 @@ from numba.core.compiler import Flags
 from numba.core.cpu_options import FastMathOptions
 from numba.extending import intrinsic, overload, register_jitable
 
+from . import observing
 from .numba_cache import cached_njit, sources_digest
 
 # Elements below which a loop runs serially: starting threads costs some 2 us, as much as 2^14
@@ -44,6 +49,21 @@ FAST = {"contract", "nsz", "reassoc"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call of a loop, ready to be made again: the task, its number of parts, and its arguments.
+
+    `frame` holds the arguments as the task reads them; `pointers` are the places in it, in bytes,
+    of the addresses of the arrays among them.
+    """
+
+    loop: Loop
+    parts: int
+    task: int
+    frame: np.ndarray
+    pointers: tuple[int, ...]
+
+
 class Loop:
     """A compiled loop: loop(parts, *arguments) runs all its parts."""
 
@@ -52,7 +72,24 @@ class Loop:
         self._kind = kind
 
     def __call__(self, parts: int, *arguments: Any) -> None:
-        self._entry(parts, *arguments)
+        if observing.observer is not None:
+            observing.observer.loop(self.record(parts, *arguments), arguments)
+        self._entry(parts, 0, *arguments)
+
+    @property
+    def name(self) -> str:
+        """What to call it where people read it."""
+        return self._source.__name__.lstrip("_")
+
+    def record(self, parts: int, *arguments: Any) -> Call:
+        """The call loop(parts, *arguments), not made but written down."""
+        words = np.zeros(RECORD_WORDS, np.int64)
+        self._entry(parts, words.ctypes.data, *arguments)
+        task, size, count = (int(w) for w in words[:3])
+        places = words[HEADER_WORDS : HEADER_WORDS + count]
+        first = 8 * (HEADER_WORDS + count)
+        frame = words.view(np.uint8)[first : first + size].copy()
+        return Call(self, parts, task, frame, tuple(int(p) for p in places))
 
     @cached_property
     def _entry(self) -> Callable[..., None]:
@@ -76,26 +113,38 @@ class Loop:
         return compiled
 
 
-ENTRY = """def {name}(parts, {arguments}):
-    run_parts(parts, ({arguments},))
+ENTRY = """def {name}(parts, record, {arguments}):
+    run_parts(parts, record, ({arguments},))
 """
 
 
 def _run_parts(part: Callable[..., None]) -> Any:
-    """An intrinsic that calls part(t, parts, *arguments) for every t."""
+    """An intrinsic that calls part(t, parts, *arguments) for every t, or records that call.
+
+    `record` is 0, or the address of RECORD_WORDS words to write a `Call` to: the task, the size of
+    the frame, the number of arrays, the places of their addresses, the frame.
+    """
 
     @intrinsic
-    def run_parts(context: Any, parts: Any, arguments: Any) -> Any:
-        return types.none(parts, arguments), emit
+    def run_parts(context: Any, parts: Any, record: Any, arguments: Any) -> Any:
+        return types.none(parts, record, arguments), emit
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        parts, arguments = values
-        parts_type, argument_types = signature.args
-        unpacked = [builder.extract_value(arguments, i) for i in range(len(argument_types))]
+        parts, record, arguments = values
+        parts_type, _, argument_types = signature.args
+        unpacked = [
+            _borrowed(builder, builder.extract_value(arguments, i), argument_type)
+            for i, argument_type in enumerate(argument_types)
+        ]
         frame_type = ir.LiteralStructType([v.type for v in (parts, *unpacked)])
         frame = cgutils.alloca_once(builder, frame_type)
         for i, value in enumerate((parts, *unpacked)):
             builder.store(value, cgutils.gep_inbounds(builder, frame, 0, i))
+        places = [
+            _offset(frame_type, 0, 1 + i, ARRAY_DATA)
+            for i, argument_type in enumerate(argument_types)
+            if isinstance(argument_type, types.Array)
+        ]
 
         flags: Any = Flags()
         flags.nrt = True
@@ -105,24 +154,52 @@ def _run_parts(part: Callable[..., None]) -> Any:
         compiled = context.compile_subroutine(builder, part, part_signature, flags=flags)
         task = _task(context, builder, compiled.fndesc, part_signature, frame_type)
 
-        # numba_parallel_for hands base + t * step to task t; base 0 and step 1 make that t itself.
-        count = cgutils.alloca_once_value(builder, parts)
-        base = cgutils.alloca_once_value(builder, ir.Constant(POINTER, None))
-        step = cgutils.alloca_once_value(builder, SIZE(1))
-        data = builder.bitcast(frame, POINTER)
-        with builder.if_else(builder.icmp_signed("==", parts, SIZE(1))) as (small, large):
-            with small:
-                builder.call(task, [base, count, step, data])
-            with large:
-                launch = cgutils.get_or_insert_function(
-                    builder.module, LAUNCH_TYPE, "numba_parallel_for"
-                )
-                threads = builder.trunc(parts, ir.IntType(32))
-                function = builder.bitcast(task, POINTER)
-                builder.call(launch, [function, base, count, step, data, SIZE(0), SIZE(1), threads])
+        running = builder.icmp_signed("==", record, SIZE(0))
+        with builder.if_else(running, likely=True) as (run, write):
+            with run:
+                launch(builder, task, parts, builder.bitcast(frame, POINTER))
+            with write:
+                size = _offset(frame_type, 1)
+                words = builder.inttoptr(record, SIZE.as_pointer())
+                header = [task.ptrtoint(SIZE), size, SIZE(len(places)), *places]
+                for i, word in enumerate(header):
+                    builder.store(word, builder.gep(words, [SIZE(i)]))
+                target = builder.gep(words, [SIZE(len(header))])
+                cgutils.raw_memcpy(builder, target, frame, size, SIZE(1))
         return context.get_dummy_value()
 
     return run_parts
+
+
+def launch(builder: Any, task: Any, parts: Any, data: Any) -> None:
+    """Emit the call of every part of a task: here if there is one, else by Numba's pool."""
+    # numba_parallel_for hands base + t * step to task t; base 0 and step 1 make that t itself.
+    count = cgutils.alloca_once_value(builder, parts)
+    base = cgutils.alloca_once_value(builder, ir.Constant(POINTER, None))
+    step = cgutils.alloca_once_value(builder, SIZE(1))
+    with builder.if_else(builder.icmp_signed("==", parts, SIZE(1))) as (small, large):
+        with small:
+            builder.call(task, [base, count, step, data])
+        with large:
+            pool = cgutils.get_or_insert_function(builder.module, LAUNCH_TYPE, "numba_parallel_for")
+            threads = builder.trunc(parts, ir.IntType(32))
+            function = builder.bitcast(task, POINTER)
+            builder.call(pool, [function, base, count, step, data, SIZE(0), SIZE(1), threads])
+
+
+def _borrowed(builder: Any, value: Any, numba_type: Any) -> Any:
+    """An array without its owner, who outlives the call: no counting, and nothing to go stale."""
+    if not isinstance(numba_type, types.Array):
+        return value
+    for i in (ARRAY_OWNER, ARRAY_PARENT):
+        value = builder.insert_value(value, ir.Constant(value.type.elements[i], None), i)
+    return value
+
+
+def _offset(struct: Any, *indices: int) -> Any:
+    """Bytes from a struct's beginning to what a getelementptr of these indices would reach."""
+    at = [SIZE(indices[0]), *(ir.IntType(32)(i) for i in indices[1:])]
+    return ir.Constant(struct.as_pointer(), None).gep(at).ptrtoint(SIZE)
 
 
 SIZE = ir.IntType(64)
@@ -131,6 +208,10 @@ _ARRAYS = (POINTER.as_pointer(), SIZE.as_pointer(), SIZE.as_pointer(), POINTER)
 TASK_TYPE = ir.FunctionType(ir.VoidType(), _ARRAYS)
 # (function, bases, counts, steps, data, inner dimensions, arrays, threads)
 LAUNCH_TYPE = ir.FunctionType(ir.VoidType(), (POINTER, *_ARRAYS, SIZE, SIZE, ir.IntType(32)))
+# Places in Numba's struct for an array.
+ARRAY_OWNER, ARRAY_PARENT, ARRAY_DATA = 0, 1, 4
+HEADER_WORDS = 3
+RECORD_WORDS = 512  # room for some forty arrays
 
 
 def _task(context: Any, builder: Any, part: Any, signature: Any, frame_type: Any) -> Any:

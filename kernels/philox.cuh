@@ -2,9 +2,10 @@
 #ifndef TERCET_PHILOX_CUH
 #define TERCET_PHILOX_CUH
 
-// The four words of elements 4 block .. 4 block + 3. state: low and high word of the seed, step.
+// The four words of elements 4 block .. 4 block + 3. state: low and high word of
+// the seed, step, streams drawn before.
 __device__ inline void random_words(u32 words[4], const u32* state, u32 stream, i64 block) {
-    u32 c0 = u32(block), c1 = u32(u64(block) >> 32), c2 = stream, c3 = state[2];
+    u32 c0 = u32(block), c1 = u32(u64(block) >> 32), c2 = state[3] + stream, c3 = state[2];
     u32 key0 = state[0], key1 = state[1];
     for (int round = 0; round < 10; round++) {
         const u64 p0 = u64(0xD2511F53u) * c0, p1 = u64(0xCD9E8D57u) * c2;

@@ -16,6 +16,7 @@ import numpy as np
 from ..autograd import Tensor, float_dtype, get_default_dtype, tensor
 from ..autograd.functional import penalty
 from ..backends import Array, Backend, DType, current_name, get_backend
+from ..backends.recording import changed
 from ..errors import CheckpointError, OptionError, ShapeError
 
 M = TypeVar("M", bound="Module")
@@ -68,21 +69,19 @@ class Parameter(Tensor):
             source = self.backend.asarray(values.astype(self.dtype, copy=False))
             self.backend.ops.copy(source, dtype=self.dtype.name, out=(self.data,))
             return
+        changed()
         self.backend, self.data = backend, backend.asarray(values)
         self._grad, self.flat = None, None
         self.zero_grad()
 
-    @property
-    def has_grad(self) -> bool:
-        """Whether a gradient has been added since the last `zero_grad`."""
-        return self._grad_written
-
     def attach(self, flat: object, grad: Array) -> None:
         """Become a view of a flat buffer, with `grad` the place of the gradient there."""
+        changed()
         self.flat, self._grad = flat, grad
 
     def cast(self, dtype: DType) -> None:
         """The same values in another floating dtype, outside any flat buffer."""
+        changed()
         self.data = self.backend.asarray(self.numpy().astype(dtype))
         self._grad, self.flat = None, None
         self.zero_grad()
@@ -144,11 +143,13 @@ class Module:
         elif isinstance(value, Module):
             self._modules[name] = value
         object.__setattr__(self, name, value)
+        changed()
 
     def register_buffer(self, name: str, value: Tensor) -> None:
         """A tensor that is saved and moved with the module but not trained."""
         object.__setattr__(self, name, value)
         self._buffers[name] = value
+        changed()
 
     # Running
 
@@ -159,13 +160,21 @@ class Module:
         if not all(isinstance(x, Tensor) for x in inputs):
             inputs = tuple(self._input(x) for x in inputs)
         out = self.forward(*inputs)
-        for hook in self._hooks:
-            hook(self, inputs, out)
+        if self._hooks:
+            recorder = self.backend.recorder
+            if recorder is not None:
+                recorder.refuse(
+                    f"{type(self).__name__} has a forward hook, which a replayed step would not "
+                    "call. Remove the hook, or run the step without capture"
+                )
+            for hook in self._hooks:
+                hook(self, inputs, out)
         return out
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
         """Call `hook(module, inputs, output)` after every forward; returns what removes it."""
         self._hooks.append(hook)
+        changed()
         return lambda: self._hooks.remove(hook)
 
     def _input(self, x: Any) -> Any:
@@ -225,7 +234,9 @@ class Module:
     def train(self: M, mode: bool = True) -> M:
         """Training mode: dropout drops, normalization uses the batch."""
         for module in self.modules():
-            object.__setattr__(module, "training", mode)
+            if module.training is not mode:
+                object.__setattr__(module, "training", mode)
+                changed()
         return self
 
     def eval(self: M) -> M:

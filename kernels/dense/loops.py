@@ -22,6 +22,7 @@ from .. import numba_blas
 from ..activation.loops import KIND_NUMBER, activate, slope
 from ..numba_blas import PLAIN, TRANSPOSED, gemm, restore, single
 from ..numba_loop import Loop, loop, loops, parts_for, region, share
+from ..observing import host, workspace
 from ..spec import Array
 
 # Multiply-adds below which a product runs serially: as long as starting threads takes.
@@ -156,7 +157,7 @@ def dense_forward(
     if numba_blas.AVAILABLE:
         _run_products(_forward(kind, 1), products, out, pre, x, weight, bias, float(alpha))
     else:
-        np.matmul(x, weight, out=out if pre is None else pre)
+        host(np.matmul, x, weight, out if pre is None else pre)
         _forward(kind, 0)(parts_for(out.size), out, pre, x, weight, bias, float(alpha))
 
 
@@ -178,12 +179,12 @@ def dense_backward(
     if dz is not None or dbias is not None:
         # Without a bias the sums go nowhere: rows of no elements.
         parts = parts_for(dout.size)
-        sums = np.empty((parts, 0 if dbias is None else dbias.size), dout.dtype)
+        sums = workspace((parts, 0 if dbias is None else dbias.size), dout.dtype)
         _backward(KIND_NUMBER[activation])(parts, gradient, sums, dout, saved, float(alpha))
         if dbias is not None:
             _add_rows(1, dbias, sums)
     if numba_blas.AVAILABLE:
-        absent = np.empty((0, 0), dout.dtype)
+        absent = workspace((0, 0), dout.dtype)
         _run_products(
             _products_backward,
             dout.size * x.shape[1],
@@ -195,14 +196,14 @@ def dense_backward(
         )
         return
     if dx is not None:
-        np.matmul(gradient, weight.T, out=dx)
+        host(np.matmul, gradient, weight.T, dx)
     if dweight is not None:
-        np.matmul(x.T, gradient, out=dweight)
+        host(np.matmul, x.T, gradient, dweight)
 
 
 def matmul(out: Array, a: Array, b: Array) -> None:
     if not numba_blas.AVAILABLE:
-        np.matmul(a, b, out=out)
+        host(np.matmul, a, b, out)
         return
     if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:  # one tall product
         a, out = a.reshape(-1, a.shape[-1]), out.reshape(-1, out.shape[-1])
@@ -234,7 +235,9 @@ def _as_rows(x: Array) -> tuple[Array, int]:
         if _has_rows(x.swapaxes(-1, -2)):
             x, order = x.swapaxes(-1, -2), TRANSPOSED
         else:
-            x = np.ascontiguousarray(x)
+            copy = workspace(x.shape, x.dtype)
+            host(np.copyto, copy, x)
+            x = copy
     return x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), order
 
 

@@ -6,7 +6,7 @@
 // The forward pass leaves the state in `key`, from which the backward pass (key null) draws again.
 extern "C" __global__ void dropout(REAL* out, u32* key, const REAL* x, const u32* state, i64 n,
                                    u32 stream, u32 threshold, REAL scale) {
-    if (key && blockIdx.x == 0 && threadIdx.x < 3) key[threadIdx.x] = state[threadIdx.x];
+    if (key && blockIdx.x == 0 && threadIdx.x < 4) key[threadIdx.x] = state[threadIdx.x];
     for_each_word(n, state, stream,
                   [=](i64 i, u32 word) { out[i] = word >= threshold ? x[i] * scale : REAL(0); });
 }

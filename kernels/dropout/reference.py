@@ -2,7 +2,7 @@
 
 Element i is kept when its random word (see random/philox.py) is at least p 2^32, so the mask is the
 same on every backend and is never stored: the forward pass leaves its `key`, a copy of the random
-state (3,), and the backward pass draws the mask again from it.
+state (4,), and the backward pass draws the mask again from it.
 
 Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
 JMLR 15, 2014; scaled while training, section 10.
@@ -22,7 +22,7 @@ def threshold(p: float) -> int:
 def dropout_forward(
     xp: Any, out: Array, key: Array, x: Array, state: Array, *, p: float, stream: int
 ) -> None:
-    """x, out: any one shape; state, key: (3,) uint32; 0 <= p < 1."""
+    """x, out: any one shape; state, key: (4,) uint32; 0 <= p < 1."""
     key[...] = state
     _mask(xp, out, x, state, p, stream)
 

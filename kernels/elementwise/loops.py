@@ -15,6 +15,7 @@ import numpy as np
 
 from ..numba_loop import SERIAL_BELOW, chosen_by_kind, flat, loop, loops, parts_for, region, share
 from ..numba_math import exp, expm1, log, log1p, maximum, minimum
+from ..observing import host
 from ..spec import Array
 from . import reference
 from .reference import ARITHMETIC, COMPARISON, UNARY
@@ -250,7 +251,7 @@ def _accumulate(t: int, parts: int, acc: Array, x: Array) -> None:
 def _numpy(kernel: Callable[..., None], *arrays: Array | None, **attributes: Any) -> None:
     # Infinities and NaN are legitimate values of an array program, not warnings.
     with np.errstate(all="ignore"):
-        kernel(np, *arrays, **attributes)
+        host(kernel, np, *arrays, **attributes)
 
 
 def unary_forward(out: Array, x: Array, *, kind: str) -> None:
@@ -348,7 +349,7 @@ def where(out: Array, condition: Array, a: Array, b: Array) -> None:
         or condition.shape != out.shape
         or not condition.flags.c_contiguous
     ):
-        reference.where(np, out, condition, a, b)
+        _numpy(reference.where, out, condition, a, b)
     else:
         arrays = (flat(out), flat(condition), a.reshape(-1), b.reshape(-1))
         _where(*spreads)(parts_for(out.size), *arrays)
@@ -356,14 +357,14 @@ def where(out: Array, condition: Array, a: Array, b: Array) -> None:
 
 def clip_forward(out: Array, x: Array, *, low: float, high: float) -> None:
     if x.size < SERIAL_BELOW:
-        reference.clip_forward(np, out, x, low=low, high=high)
+        _numpy(reference.clip_forward, out, x, low=low, high=high)
     else:
         _clip_forward(parts_for(x.size), flat(out), flat(x), float(low), float(high))
 
 
 def clip_backward(dx: Array, dout: Array, x: Array, *, low: float, high: float) -> None:
     if x.size < SERIAL_BELOW:
-        reference.clip_backward(np, dx, dout, x, low=low, high=high)
+        _numpy(reference.clip_backward, dx, dout, x, low=low, high=high)
     else:
         _clip_backward(parts_for(x.size), flat(dx), flat(dout), flat(x), float(low), float(high))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
 from ..numba_math import exp, log, log1p, maximum, sigmoid
+from ..observing import host, workspace
 from ..spec import Array
 from .reference import BCE_EPSILON, LOG_FLOOR
 
@@ -318,6 +319,24 @@ def _soft_backward(
             d[j] = factor * (exp(shifted - log_total) * whole - d[j])
 
 
+@loop
+def _add_up(
+    t: int, parts: int, out: Array, norm: Array, terms: Array, norms: Array, divisor: float
+) -> None:
+    """out = (the sum of terms) / divisor, or with `norm`, the sum of norms, divided by that."""
+    f = terms.dtype.type
+    whole = f(divisor)
+    if norm is not None:
+        whole = f(0)
+        for i in range(norms.size):
+            whole += norms[i]
+        norm[0] = whole
+    total = f(0)
+    for i in range(terms.size):
+        total += terms[i]
+    out[0] = total / whole
+
+
 def pointwise_loss_forward(
     out: Array,
     x: Array,
@@ -329,12 +348,12 @@ def pointwise_loss_forward(
     reduction: str,
 ) -> None:
     parts = parts_for(x.size)
-    sums = np.empty(parts, x.dtype)
+    sums = workspace((parts,), x.dtype)
     losses = flat(out) if reduction == "none" else None
     arguments = (flat(x), flat(target), sample_weight, _width(x, sample_weight), float(delta))
     _pointwise_forward(KIND_NUMBER[kind])(parts, losses, sums, *arguments)
     if losses is None:
-        out[...] = _reduced(sums, reduction, x.size)
+        _add_up(1, flat(out), None, sums, None, float(x.size) if reduction == "mean" else 1.0)
 
 
 def pointwise_loss_backward(
@@ -377,13 +396,16 @@ def cross_entropy_forward(
 ) -> None:
     rows = logits.shape[0]
     parts = parts_for(logits.size, rows)
-    losses = out if reduction == "none" else np.empty(rows, logits.dtype)
-    norms = np.empty(parts, logits.dtype)
+    losses = out if reduction == "none" else workspace((rows,), logits.dtype)
+    norms = workspace((parts,), logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing), ignore_index)
     _cross_entropy_forward(parts, losses, norms, stats, *arguments)
-    norm[...] = norms.sum() if reduction == "mean" else 1
-    if losses is not out:
-        out[...] = _reduced(losses, reduction, norm)
+    if reduction == "mean":
+        _add_up(1, flat(out), flat(norm), losses, norms, 1.0)
+    else:
+        host(np.copyto, norm, 1)
+        if reduction == "sum":
+            _add_up(1, flat(out), None, losses, None, 1.0)
 
 
 def cross_entropy_backward(
@@ -427,11 +449,11 @@ def soft_cross_entropy_forward(
     reduction: str,
 ) -> None:
     rows = logits.shape[0]
-    losses = out if reduction == "none" else np.empty(rows, logits.dtype)
+    losses = out if reduction == "none" else workspace((rows,), logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing))
     _soft_forward(parts_for(logits.size, rows), losses, stats, *arguments)
     if losses is not out:
-        out[...] = _reduced(losses, reduction, rows)
+        _add_up(1, flat(out), None, losses, None, float(rows) if reduction == "mean" else 1.0)
 
 
 def soft_cross_entropy_backward(
@@ -463,14 +485,6 @@ def soft_cross_entropy_backward(
 def _width(x: Array, sample_weight: Array | None) -> int:
     """Elements that share a weight."""
     return 1 if sample_weight is None else math.prod(x.shape[1:])
-
-
-def _reduced(losses: Array, reduction: str, norm: Any) -> Any:
-    total = losses.sum()
-    if reduction == "sum":
-        return total
-    with np.errstate(all="ignore"):  # a mean of nothing is NaN
-        return total / losses.dtype.type(norm)
 
 
 LOOPS = {

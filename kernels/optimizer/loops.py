@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ..numba_loop import flat, loop, parts_for, share
+from ..observing import workspace
 from ..spec import Array
 from .reference import NORM_EPSILON
 
@@ -144,6 +145,14 @@ def _sum_of_squares(t: int, parts: int, sums: Array, x: Array) -> None:
 
 
 @loop
+def _add_up(t: int, parts: int, out: Array, sums: Array) -> None:
+    total = 0.0
+    for i in range(sums.size):
+        total += sums[i]
+    out[0] = total
+
+
+@loop
 def _clip_by_norm(t: int, parts: int, grad: Array, total: Array, max_norm: float) -> None:
     scale = max_norm / (math.sqrt(total[0]) + NORM_EPSILON)
     if scale >= 1.0:
@@ -230,9 +239,9 @@ def adagrad_update(
 
 def sum_of_squares(out: Array, x: Array) -> None:
     parts = parts_for(x.size)
-    sums = np.empty(parts, np.float64)
+    sums = workspace((parts,), np.float64)
     _sum_of_squares(parts, sums, flat(x))
-    sums.sum(out=out)
+    _add_up(1, flat(out), sums)
 
 
 def clip_by_norm(grad: Array, total: Array, *, max_norm: float) -> None:

@@ -3,6 +3,17 @@
 #include "../common.cuh"
 #include "../philox.cuh"
 
+extern "C" __global__ void next_step(u32* state) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
+        state[2] += 1;
+        state[3] = 0;
+    }
+}
+
+extern "C" __global__ void skip_streams(u32* state, u32 count) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) state[3] += count;
+}
+
 extern "C" __global__ void random_bits(u32* out, const u32* state, i64 n, u32 stream) {
     for_each_word(n, state, stream, [=](i64 i, u32 word) { out[i] = word; });
 }

@@ -35,4 +35,21 @@ def random_uniform(
     launch_elements(runtime, SOURCE, "random_uniform", out.dtype, threads, *args)
 
 
-LAUNCHERS: dict[str, Launcher] = {"random_bits": random_bits, "random_uniform": random_uniform}
+def next_step(runtime: Runtime, state: Array) -> None:
+    _launch_single(runtime, "next_step", (state,))
+
+
+def skip_streams(runtime: Runtime, state: Array, *, count: int) -> None:
+    _launch_single(runtime, "skip_streams", (state, count))
+
+
+def _launch_single(runtime: Runtime, name: str, args: tuple[object, ...]) -> None:
+    runtime.launch(SOURCE, name, np.dtype("float32"), (1,), (1,), args)
+
+
+LAUNCHERS: dict[str, Launcher] = {
+    "random_bits": random_bits,
+    "random_uniform": random_uniform,
+    "next_step": next_step,
+    "skip_streams": skip_streams,
+}

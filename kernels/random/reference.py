@@ -1,7 +1,8 @@
 """Random arrays from Philox (see philox.py).
 
-`state` is a uint32 array (3,) that lives with the backend: the low and high word of the seed, and
-the step. `stream` tells apart the draws of one step. Element i takes word i % 4 of block i // 4.
+`state` is a uint32 array (4,) that lives with the backend: the low and high word of the seed, the
+step, and how many streams the step has drawn from before. `stream` tells apart the draws after
+these. Element i takes word i % 4 of block i // 4.
 """
 
 from typing import Any
@@ -10,10 +11,24 @@ from ..spec import Array
 from .philox import random_words
 
 
+STATE_WORDS = 4
+
+
 def words(xp: Any, count: int, state: Array, stream: int) -> Array:
     """`count` uint32 words for (state, stream)."""
-    low, high, step = (int(v) for v in state)
-    return random_words(xp, count, low | high << 32, stream, step)
+    low, high, step, drawn = (int(v) for v in state)
+    return random_words(xp, count, low | high << 32, drawn + stream, step)
+
+
+def next_step(xp: Any, state: Array) -> None:
+    """The step's number goes up by one, and no stream of the new step has been drawn from."""
+    state[2] += 1
+    state[3] = 0
+
+
+def skip_streams(xp: Any, state: Array, *, count: int) -> None:
+    """`count` more streams have been drawn from."""
+    state[3] += xp.uint32(count)
 
 
 def random_bits(xp: Any, out: Array, state: Array, *, shape: tuple[int, ...], stream: int) -> None:

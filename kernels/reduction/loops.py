@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ..numba_loop import chosen_by_kind, loop, loops, parts_for, share
+from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
 from ..numba_math import maximum, minimum
+from ..observing import workspace
 from ..spec import Array
 
 OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split
@@ -123,6 +124,13 @@ def _to_extremes(
                 dx[o, j, i] = each if x[o, j, i] == out[o, i] else zero
 
 
+@loop
+def _divide(t: int, parts: int, out: Array, n: int) -> None:
+    divisor = out.dtype.type(n)
+    for i in range(out.size):
+        out[i] /= divisor
+
+
 def reduce_forward(out: Array, x: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
     number, parts = KIND_NUMBER[kind], parts_for(x.size)
@@ -135,12 +143,11 @@ def reduce_forward(out: Array, x: Array, *, kind: str) -> None:
     elif inner >= SHORT_ROW * parts:
         run(parts, result[None], x, INNER)
     else:
-        partial = np.empty((parts, *result.shape), x.dtype)
+        partial = workspace((parts, *result.shape), x.dtype)
         run(parts, partial, x, MIDDLE)
         _columns(number)(1, out.reshape(1, 1, -1), partial.reshape(1, parts, -1), OUTER)
     if kind == "mean":
-        with np.errstate(all="ignore"):  # a mean of nothing is NaN
-            out /= n
+        _divide(1, flat(out), n)
 
 
 def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) -> None:

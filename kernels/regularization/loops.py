@@ -1,8 +1,7 @@
 """Penalties in one pass: the sums of |w| and w^2 together, no array of either."""
 
-import numpy as np
-
 from ..numba_loop import flat, loop, parts_for, share
+from ..observing import workspace
 from ..spec import Array
 
 
@@ -19,6 +18,15 @@ def _forward(t: int, parts: int, sums: Array, w: Array) -> None:
 
 
 @loop
+def _weigh(t: int, parts: int, out: Array, sums: Array, l1: float, l2: float) -> None:
+    absolute = square = out.dtype.type(0)
+    for i in range(sums.shape[0]):
+        absolute += sums[i, 0]
+        square += sums[i, 1]
+    out[0] = out.dtype.type(l1) * absolute + out.dtype.type(l2) * square
+
+
+@loop
 def _backward(t: int, parts: int, dw: Array, dout: Array, w: Array, l1: float, l2: float) -> None:
     low, high = share(w.size, parts, t)
     d, u = dw[low:high], w[low:high]
@@ -31,10 +39,9 @@ def _backward(t: int, parts: int, dw: Array, dout: Array, w: Array, l1: float, l
 
 def penalty_forward(out: Array, w: Array, *, l1: float, l2: float) -> None:
     parts = parts_for(w.size)
-    sums = np.empty((parts, 2), w.dtype)
+    sums = workspace((parts, 2), w.dtype)
     _forward(parts, sums, flat(w))
-    absolute, square = sums.sum(axis=0)
-    out[...] = l1 * absolute + l2 * square
+    _weigh(1, flat(out), sums, float(l1), float(l2))
 
 
 def penalty_backward(dw: Array, dout: Array, w: Array, *, l1: float, l2: float) -> None:

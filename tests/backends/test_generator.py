@@ -51,14 +51,14 @@ def test_the_layout_of_words() -> None:
 @pytest.mark.parametrize("stream", [0, 3, 2**31 + 1])
 def test_every_backend_gives_the_same_bits(backend: Backend, shape: tuple, stream: int) -> None:
     for seed, step in ((0, 0), (0x0123456789ABCDEF, 77), (2**64 - 1, 2**32 - 1)):
-        state = np.array([seed & 0xFFFFFFFF, seed >> 32, step], np.uint32)
+        state = np.array([seed & 0xFFFFFFFF, seed >> 32, step, 0], np.uint32)
         found = backend.ops.random_bits(backend.asarray(state), shape=shape, stream=stream)
         expected = random_words(np, math.prod(shape), seed, stream, step).reshape(shape)
         np.testing.assert_array_equal(backend.to_numpy(found), expected)
 
 
 def test_a_backend_gives_the_published_bits(backend: Backend) -> None:
-    state = backend.asarray(np.zeros(3, np.uint32))
+    state = backend.asarray(np.zeros(4, np.uint32))
     found = backend.to_numpy(backend.ops.random_bits(state, shape=(4,), stream=0))
     assert found.tolist() == words(VECTORS[0][2])
 

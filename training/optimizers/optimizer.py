@@ -7,10 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...backends import Array
+from ...backends import Array, Backend
+from ...backends.recording import changed
 from ...errors import CheckpointError, OptionError, choose
 from ...layers import Parameter
 from .flat import FlatParameters
+
+
+class Options(dict[str, Any]):
+    """A group's options by name; recorded steps are told of changes."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        changed()
 
 
 class Group:
@@ -23,10 +32,20 @@ class Group:
     def __init__(self, parameters: list[Parameter], first: int, options: dict[str, Any]) -> None:
         self.parameters = parameters
         self.first, self.last = first, first + len(parameters)
-        self.options = options
         self._lr = float(options.pop("lr"))
-        self.steps = 0
+        self.options = Options(options)
+        self._backend: Backend | None = None
         self.hyper: Array = None
+
+    def place(self, backend: Backend) -> None:
+        """Put `hyper` on a backend, with no update made yet."""
+        self._backend = backend
+        self.hyper = backend.asarray(np.array([self._lr, 0.0], np.float64))
+
+    @property
+    def steps(self) -> int:
+        """How many updates have been made."""
+        return 0 if self._backend is None else int(self._backend.to_numpy(self.hyper)[1])
 
     @property
     def lr(self) -> float:
@@ -35,9 +54,14 @@ class Group:
     @lr.setter
     def lr(self, value: float) -> None:
         self._lr = float(value)
-        if self.hyper is not None:
-            ops = self.parameters[0].backend.ops
-            ops.fill(shape=(1,), dtype="float64", value=self._lr, out=(self.hyper[:1],))
+        backend = self._backend
+        if backend is not None:
+            if backend.recorder is not None:
+                backend.recorder.refuse(
+                    "the learning rate is set inside a captured step, which would set it to the "
+                    "same value in every replay. Set it between two calls of the step"
+                )
+            backend.ops.fill(shape=(1,), dtype="float64", value=self._lr, out=(self.hyper[:1],))
 
 
 class Optimizer:
@@ -75,6 +99,10 @@ class Optimizer:
         self._flat: FlatParameters | None = None
         if parameters is not None:
             self.bind(parameters)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        changed()
 
     def update(self, param: Array, grad: Array, state: Sequence[Array], group: Group) -> None:
         """One fused kernel over a run of the flat buffers."""
@@ -170,7 +198,6 @@ class Optimizer:
         self._clip(flat)
         for g in self.groups:
             flat.backend.ops.advance(g.hyper)
-            g.steps += 1
             for run in flat.written(g.first, g.last):
                 state = [
                     flat.part(self.state[name], run) if name in self.state else None
@@ -197,7 +224,7 @@ class Optimizer:
         old = {} if flat is None else self.state_dict()
         flat = self._flat = FlatParameters(self.parameters)
         for g in self.groups:
-            g.hyper = flat.backend.asarray(np.array([g.lr, g.steps], np.float64))
+            g.place(flat.backend)
         initial = self.initial_state()
         self.state = {
             name: flat.backend.full((flat.size,), value, flat.dtype)
@@ -247,8 +274,9 @@ class Optimizer:
             source = flat.backend.asarray(host)
             flat.backend.ops.copy(source, dtype=flat.dtype.name, out=(array,))
         for g, steps, lr in zip(self.groups, state["steps"], state["lr"], strict=True):
-            g.steps, g._lr = int(steps), float(lr)
-            g.hyper = flat.backend.asarray(np.array([g.lr, g.steps], np.float64))
+            g._lr = float(lr)
+            hyper = flat.backend.asarray(np.array([lr, steps], np.float64))
+            flat.backend.ops.copy(hyper, dtype="float64", out=(g.hyper,))
 
     def config(self) -> dict[str, Any]:
         """The name and options from which an equal optimizer can be made."""

@@ -1,0 +1,398 @@
+"""Recordings: what a step did to arrays, kept so that it can be done again without its Python.
+
+A `Recorder` stands by while a step runs. The backend tells it of every kernel, and the kernel's
+implementation of every loop and NumPy call (kernels/observing.py). Arrays that the step makes come
+from a private pool, so that their addresses stay its own; the recorder keeps descriptions of them
+(block, offset, shape, strides, dtype) and never the arrays: what the step drops, it may use again,
+and since a replay goes through the same addresses in the same order, that stays right.
+
+`finish` makes a `Recording`. Replaying it runs compiled loops by one native call for each run of
+them, and NumPy calls from a list.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..errors import CaptureError
+from ..kernels.observing import observe
+from ..kernels.spec import Array, Kernel
+from .pool import ALIGNMENT, Lease, Pool
+
+# Counts the changes to what recordings take as given: a module's mode or attributes, where its
+# parameters live, an optimizer's options.
+version = 0
+
+
+def changed() -> None:
+    """Have recordings compared with what their steps do now, before they are replayed again."""
+    global version
+    version += 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array lies: in a block of the private pool, an input, a constant, or outside.
+
+    `number` counts blocks, inputs and constants in the order of their first use; outside it is the
+    address. Two recordings of one step have equal places.
+    """
+
+    kind: str
+    number: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        names = {"block": "b", "input": "in", "constant": "c"}
+        name = "ext" if self.kind == "outside" else f"{names[self.kind]}{self.number}"
+        offset = f"+{self.offset}" if self.offset else ""
+        return f"{name}{offset}{list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One loop or NumPy call: what is called, and its arguments with places instead of arrays."""
+
+    what: Any
+    arguments: tuple[Any, ...]
+    attributes: tuple[tuple[str, Any], ...] = ()
+    call: Any = field(default=None, compare=False)  # numba_loop.Call
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel of a recording."""
+
+    name: str
+    outputs: tuple[Any, ...]
+    inputs: tuple[Any, ...]
+    attributes: tuple[tuple[str, Any], ...]
+    actions: list[Action]
+
+    def __str__(self) -> str:
+        def listed(places: Iterable[Any]) -> str:
+            return ", ".join("-" if p is None else str(p) for p in places)
+
+        options = "".join(f", {k}={v}" for k, v in self.attributes)
+        made = f"{listed(self.outputs)} = " if self.outputs else ""
+        return f"{made}{self.name}({listed(self.inputs)}{options})"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the arrays that it reads and writes."""
+        places = {p for p in (*self.outputs, *self.inputs) if p is not None}
+        return sum(_nbytes(p) for p in places)
+
+
+def _nbytes(place: Place) -> int:
+    return int(np.prod(place.shape, dtype=np.int64)) * np.dtype(place.dtype).itemsize
+
+
+class Recorder:
+    """Writes down what happens on its thread between `start` and `finish`.
+
+    `inputs` are the arrays that stand for the step's arguments.
+    """
+
+    def __init__(self, pool: Pool, inputs: Sequence[Array]) -> None:
+        self.pool = pool
+        self.steps: list[Step] = []
+        # Leaf tensors whose "has a gradient" was asked for before it was set, and all that were set.
+        self.leaves: dict[int, tuple[Any, bool | None]] = {}
+        self._thread = threading.get_ident()
+        self._before = pool.in_use
+        self._inputs = list(inputs)
+        self._constants: list[Array] = []
+        self._blocks: dict[int, int] = {}
+        self._memory: list[np.ndarray] = []
+        self._kept: dict[Place, Array] = {}
+        self._actions: list[Action] = []
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller is on the recorded thread."""
+        return threading.get_ident() == self._thread
+
+    # What the backend tells
+
+    def run(
+        self,
+        kernel: Kernel,
+        implementation: Callable[..., None],
+        outputs: Sequence[Array | None],
+        inputs: Sequence[Array | None],
+        attributes: dict[str, Any],
+    ) -> None:
+        """Run a kernel and write it down."""
+        self._actions = []
+        step = Step(
+            kernel.name,
+            tuple(self._place(x) for x in outputs),
+            tuple(self._place(x) for x in inputs),
+            tuple(attributes.items()),
+            self._actions,
+        )
+        with observe(self):
+            implementation(*outputs, *inputs, **attributes)
+        self.steps.append(step)
+
+    def constant(self, x: Array) -> None:
+        """`x` was copied in from the host: every replay finds the same values there."""
+        self._constants.append(x)
+
+    def refuse(self, what: str) -> None:
+        """Raise because the step does what no replay could, naming the user's line."""
+        raise CaptureError(f"{_user_line()}: {what}")
+
+    # What leaf tensors tell: whether they have a gradient is Python's, and a replay must keep it true
+
+    def asked(self, leaf: Any, has_grad: bool) -> None:
+        """The step looked whether `leaf` has a gradient."""
+        self.leaves.setdefault(id(leaf), (leaf, has_grad))
+
+    def set(self, leaf: Any) -> None:
+        """The step is about to say whether `leaf` has a gradient."""
+        self.leaves.setdefault(id(leaf), (leaf, None))
+
+    # What implementations tell (kernels/observing.py)
+
+    def loop(self, call: Any, arguments: tuple[Any, ...]) -> None:
+        if self.here:
+            places = (call.parts, *(self._described(a) for a in arguments))
+            self._actions.append(Action(call.loop, places, call=call))
+
+    def host(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], attributes: dict[str, Any]
+    ) -> None:
+        if self.here:
+            places = tuple(self._described(a) for a in arguments)
+            self._actions.append(Action(function, places, tuple(attributes.items())))
+
+    def workspace(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return self.pool.empty(shape, dtype)
+
+    def _described(self, argument: Any) -> Any:
+        if isinstance(argument, np.ndarray):
+            return self._place(argument)
+        # One NaN for all, because descriptions are compared.
+        return (
+            NAN if isinstance(argument, (float, np.floating)) and argument != argument else argument
+        )
+
+    def _place(self, x: Array | None) -> Place | None:
+        if x is None:
+            return None
+        address, shape, strides, dtype = _address(x), x.shape, x.strides, x.dtype.name
+        owner = _owner(x)
+        if isinstance(owner, Lease) and owner.pool is self.pool:
+            number = self._blocks.get(owner.address)
+            if number is None:
+                number = self._blocks[owner.address] = len(self._blocks)
+                self._memory.append(owner.block)
+            return Place("block", number, address - owner.address, shape, strides, dtype)
+        for kind, known in (("input", self._inputs), ("constant", self._constants)):
+            for number, held in enumerate(known):
+                first = _address(held)
+                if first <= address < first + max(held.nbytes, 1):
+                    return Place(kind, number, address - first, shape, strides, dtype)
+        place = Place("outside", address, 0, shape, strides, dtype)
+        self._kept[place] = x
+        return place
+
+    # The end
+
+    def finish(self, outputs: Sequence[Array]) -> Recording:
+        """The recording, whose results are `outputs`."""
+        held = {id(o): o.size_class for o in map(_owner, outputs) if self._is_own(o)}
+        if self.pool.in_use - self._before > sum(held.values()):
+            gc.collect()
+        if self.pool.in_use - self._before > sum(held.values()):
+            raise CaptureError(
+                "an array that the step made outlives it, in an attribute or a list; the next "
+                "replay would overwrite it. Return it from the step instead"
+            )
+        return Recording(self, outputs)
+
+    def _is_own(self, owner: Any) -> bool:
+        return isinstance(owner, Lease) and owner.pool is self.pool
+
+
+class Recording:
+    """A step as a list of kernels over fixed memory. Calling it runs them.
+
+    str() lists the kernels with the places of their arrays, and the memory that they use.
+    """
+
+    def __init__(self, recorder: Recorder, outputs: Sequence[Array]) -> None:
+        self.steps = recorder.steps
+        self.inputs = recorder._inputs
+        self.outputs = list(outputs)
+        self.pool = recorder.pool
+        self.leaves_before = [(t, flag) for t, flag in recorder.leaves.values() if flag is not None]
+        # Set once more after every replay.
+        self.leaves_after = [(t, t.has_grad) for t, _ in recorder.leaves.values()]
+        self.version = version
+        self.confirmed = False
+        self._kept = recorder._kept
+        self._memory = recorder._memory
+        self._block_addresses = sorted(recorder._blocks, key=recorder._blocks.__getitem__)
+        self._constants = recorder._constants
+        self._constant_bytes = [x.tobytes() for x in recorder._constants]
+        self._input_words: list[list[tuple[memoryview, int, int]]] = [[] for _ in self.inputs]
+        self._bound = [_address(x) for x in self.inputs]
+        self._needs_copy = [False] * len(self.inputs)
+        self._output_places = [recorder._place(x) for x in outputs]
+        self.segments = self._link()
+
+    def __call__(self) -> None:
+        for segment in self.segments:
+            segment()
+
+    def same_as(self, other: Recording) -> bool:
+        """Whether both run the same kernels on the same arrays and give the same results."""
+        return (
+            self.steps == other.steps
+            and self._output_places == other._output_places
+            and self._constant_bytes == other._constant_bytes
+        )
+
+    def difference(self, other: Recording) -> str:
+        """The first thing in which two recordings differ."""
+        for i, (a, b) in enumerate(zip(self.steps, other.steps, strict=False)):
+            if a != b:
+                return f"kernel {i + 1} was first {a}, then {b}"
+        if len(self.steps) != len(other.steps):
+            return f"it ran first {len(self.steps)} kernels, then {len(other.steps)}"
+        if self._constant_bytes != other._constant_bytes:
+            return "values that it copied in from the host changed"
+        return "it returned other arrays"
+
+    def _link(self) -> list[Callable[[], None]]:
+        """Runs of loops become programs; NumPy calls stay calls."""
+        segments: list[Callable[[], None]] = []
+        actions = [a for step in self.steps for a in step.actions]
+        at = 0
+        while at < len(actions):
+            end = at
+            while end < len(actions) and actions[end].call is not None:
+                end += 1
+            if end > at:
+                segments.append(self._program(actions[at:end]))
+            else:
+                end = at + 1
+                segments.append(self._host_call(actions[at]))
+            at = end
+        if any(a.call is None for a in actions):
+            return [_quietly(segments)]
+        return segments
+
+    def _program(self, actions: Sequence[Action]) -> Callable[[], None]:
+        from ..kernels.numba_player import Program
+
+        program = Program([a.call for a in actions])
+        places = [p for a in actions for p in a.arguments if isinstance(p, Place)]
+        for word, place in zip(program.pointers, places, strict=True):
+            if place.kind == "input":
+                self._input_words[place.number].append((program.words, word, place.offset))
+        return program
+
+    def _host_call(self, action: Action) -> Callable[[], None]:
+        arguments = [self._array(a) if isinstance(a, Place) else a for a in action.arguments]
+        for a in action.arguments:
+            if isinstance(a, Place) and a.kind == "input":
+                self._needs_copy[a.number] = True
+        return partial(action.what, *arguments, **dict(action.attributes))
+
+    def _array(self, place: Place) -> np.ndarray:
+        """The array at a place."""
+        if place.kind == "block":
+            block = self._memory[place.number]
+            first = self._block_addresses[place.number] - _address(block)
+            at = first + place.offset
+            return np.ndarray(place.shape, place.dtype, block.data, at, place.strides)
+        if place.kind == "outside":
+            return self._kept[place]
+        held = (self.inputs if place.kind == "input" else self._constants)[place.number]
+        source = held.reshape(-1).view(np.uint8)
+        return np.ndarray(place.shape, place.dtype, source.data, place.offset, place.strides)
+
+    # Inputs
+
+    def feed(self, i: int, x: Array) -> None:
+        """Give input i the values of `x`: by its address where that is possible and pays."""
+        if x.nbytes >= BIND_FROM and not self._needs_copy[i] and x.flags.c_contiguous:
+            self._bind(i, _address(x))
+        else:
+            static = self.inputs[i]
+            self._bind(i, _address(static))
+            np.copyto(static, x)
+
+    def _bind(self, i: int, address: int) -> None:
+        if address != self._bound[i]:
+            for words, word, offset in self._input_words[i]:
+                words[word] = address + offset
+            self._bound[i] = address
+
+    # Looking at it
+
+    @property
+    def peak_bytes(self) -> int:
+        """The memory that the arrays made in the step share."""
+        return sum(block.size - ALIGNMENT for block in self._memory)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{i + 1:4}  {step.bytes / 2**10:10.1f} KiB  {step}"
+            for i, step in enumerate(self.steps)
+        ]
+        buffers = f"{len(self._memory)} buffers of {self.peak_bytes / 2**20:.2f} MiB together"
+        return "\n".join([*lines, f"{len(self.steps)} kernels in {buffers}"])
+
+
+NAN = float("nan")
+# Bytes from which on the address of an input is written into the calls instead of its values being
+# copied: a copy of less costs no more than that.
+BIND_FROM = 1 << 15
+
+
+def _quietly(segments: list[Callable[[], None]]) -> Callable[[], None]:
+    """All segments under one errstate: infinities and NaN are legitimate values."""
+
+    def run() -> None:
+        with np.errstate(all="ignore"):
+            for segment in segments:
+                segment()
+
+    return run
+
+
+def _address(x: Array) -> int:
+    address: int = x.__array_interface__["data"][0]
+    return address
+
+
+def _owner(x: Array) -> Any:
+    """The lease that holds an array's memory, or whatever else does."""
+    while isinstance(x, np.ndarray) and x.base is not None:
+        x = x.base
+    return x
+
+
+def _user_line() -> str:
+    """File and line of the innermost call from outside the package."""
+    package = __name__.partition(".")[0] + "."
+    frame: Any = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(package):
+        frame = frame.f_back
+    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
