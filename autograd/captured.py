@@ -39,19 +39,25 @@ class Captured:
 
     def reset(self) -> None:
         """Forget all recordings: the function's Python has changed what it does."""
-        self._warm = False
+        # Whether the function has been called: buffers that live on, such as those of gradients,
+        # come about in the first call.
+        self.warm = False
         # Why the function runs in Python, where it is not `strict`.
         self.problem: str | None = None
-        self._pool: Pool | None = None
+        self._pools: dict[Backend, Pool] = {}
         self._recordings: dict[Any, list[_Entry]] = {}
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """What the function returns, in tensors of their own."""
         with self._lock:
-            return self.run(arguments, options, copied=True)
+            return self._run(arguments, options, copied=True)
 
-    def run(self, arguments: tuple[Any, ...], options: dict[str, Any], copied: bool) -> Any:
-        """The same; unless `copied`, tensors that the next call overwrites."""
+    def view(self, *arguments: Any, **options: Any) -> Any:
+        """The same in tensors that the next call overwrites."""
+        with self._lock:
+            return self._run(arguments, options, copied=False)
+
+    def _run(self, arguments: tuple[Any, ...], options: dict[str, Any], copied: bool) -> Any:
         if self.problem is not None:
             return self._function(*arguments, **options)
         key, arrays = self._key(arguments, options)
@@ -119,10 +125,9 @@ class Captured:
         values = [self._input(v, i, backend) for i, v in enumerate(given)]
         inputs = [v for v in values if isinstance(v, Tensor)]
         call = values[: len(arguments)], dict(zip(options, values[len(arguments) :], strict=True))
-        if not self._warm:
-            # Buffers that live on, such as those of gradients, come about in the first call.
+        if not self.warm:
             result = self._function(*call[0], **call[1])
-            self._warm = True
+            self.warm = True
             return result
         before = backend.random.state.copy()
         recorder = self._begin(backend, inputs)
@@ -168,9 +173,9 @@ class Captured:
 
     def _begin(self, backend: Backend, inputs: list[Tensor]) -> Recorder:
         backend.random.settle()
-        if self._pool is None:
-            self._pool = backend.private_pool()
-        recorder = backend.recorder = Recorder(self._pool, [t.data for t in inputs])
+        if backend not in self._pools:
+            self._pools[backend] = backend.private_pool()
+        recorder = backend.recorder = Recorder(self._pools[backend], [t.data for t in inputs])
         return recorder
 
     def _keep(self, key: Any, new: _Entry) -> None:

@@ -391,7 +391,7 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), stable for logits of any size."""
     name = "binary_cross_entropy_with_logits"
-    _check_probabilities(name, "target", target)
+    check_probabilities(name, "target", target)
     return _pointwise("bce_logits", name, x, target, reduction, sample_weight)
 
 
@@ -400,8 +400,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(t log x + (1 - t) log(1 - x)) of probabilities x, logarithms clamped at -100."""
     name = "binary_cross_entropy"
-    _check_probabilities(name, "x", x)
-    _check_probabilities(name, "target", target)
+    check_probabilities(name, "x", x)
+    check_probabilities(name, "target", target)
     return _pointwise("bce", name, x, target, reduction, sample_weight)
 
 
@@ -487,7 +487,7 @@ def check_labels(labels: np.ndarray, classes: int, ignore_index: int = -100) -> 
         )
 
 
-def _check_probabilities(name: str, argument: str, values: Any) -> None:
+def check_probabilities(name: str, argument: str, values: Any) -> None:
     """Host values must lie in [0, 1]; what lives on a backend is not read back to be checked."""
     if isinstance(values, Tensor):
         return

@@ -13,6 +13,7 @@ them, and NumPy calls from a list.
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -27,15 +28,22 @@ from ..kernels.observing import observe
 from ..kernels.spec import Array, Kernel
 from .pool import ALIGNMENT, Lease, Pool
 
-# Counts the changes to what recordings take as given: a module's mode or attributes, where its
-# parameters live, an optimizer's options.
+# Stands for all that recordings take as given: modules' modes and attributes, where parameters live,
+# optimizers' options.
 version = 0
+_numbers = itertools.count(1)
 
 
 def changed() -> None:
     """Have recordings compared with what their steps do now, before they are replayed again."""
     global version
-    version += 1
+    version ^= hash((next(_numbers), "change"))
+
+
+def toggled(switch: object) -> None:
+    """A switch was thrown; thrown twice, all is as it was before."""
+    global version
+    version ^= hash((id(switch), "switch"))
 
 
 @dataclass(frozen=True)

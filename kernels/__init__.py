@@ -14,6 +14,7 @@ FAMILIES = (
     "elementwise",
     "indexing",
     "loss",
+    "metric",
     "optimizer",
     "random",
     "reduction",

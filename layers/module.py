@@ -16,7 +16,7 @@ import numpy as np
 from ..autograd import Tensor, float_dtype, get_default_dtype, tensor
 from ..autograd.functional import penalty
 from ..backends import Array, Backend, DType, current_name, get_backend
-from ..backends.recording import changed
+from ..backends.recording import changed, toggled
 from ..errors import CheckpointError, OptionError, ShapeError
 
 M = TypeVar("M", bound="Module")
@@ -236,7 +236,7 @@ class Module:
         for module in self.modules():
             if module.training is not mode:
                 object.__setattr__(module, "training", mode)
-                changed()
+                toggled(module)
         return self
 
     def eval(self: M) -> M:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad, tensor
+from ..autograd import Captured, Tensor, no_grad, tensor
 from ..backends import generator
 from ..data import DataLoader, TensorDataset
 from ..data.checks import check_finite, check_same_length
@@ -42,6 +42,7 @@ class Model(Module):
 
     input_shape: tuple[int, ...] | None = None
     trainer: Trainer | None = None
+    _predictor: Captured | None = None
 
     def __call__(self, *inputs: Any) -> Any:
         if self.input_shape is None and inputs and hasattr(inputs[0], "shape"):
@@ -99,6 +100,7 @@ class Model(Module):
         callbacks: Sequence[Callback] = (),
         verbose: int | bool = 1,
         initial_epoch: int = 0,
+        capture: bool = True,
     ) -> History:
         """Train for `epochs` and return the history of losses and metrics.
 
@@ -107,6 +109,8 @@ class Model(Module):
         validation_data  (x, y), (x, y, sample_weight) or a DataLoader, evaluated after each epoch
         class_weight     a weight for each class, by index; sample_weight (n,) one for each sample
         verbose          0 is silent, 1 shows progress
+        capture          record a step and replay it without Python, where that is safe: see
+                         tercet.capture; False runs every step in Python
 
         Raises DataError for empty data, NaN, lengths or labels that do not fit; ShapeError where
         the model does not take the data.
@@ -144,7 +148,8 @@ class Model(Module):
             self._run_once(np.asarray(first[:1]))
         shown = [ProgressBar()] if verbose else []
         try:
-            return trainer.fit(loader, epochs, validation, [*callbacks, *shown], initial_epoch)
+            everyone = [*callbacks, *shown]
+            return trainer.fit(loader, epochs, validation, everyone, initial_epoch, capture)
         finally:
             for bar in shown:
                 bar.close()
@@ -169,12 +174,21 @@ class Model(Module):
         training = self.training
         self.eval()
         try:
-            parts = [
-                self(rows[i : i + batch_size]).numpy() for i in range(0, len(rows), batch_size)
-            ]
+            batches = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+            parts = [self._predicted(batch) for batch in batches]
         finally:
             self.train(training)
         return np.concatenate(parts)
+
+    def _predicted(self, batch: np.ndarray) -> np.ndarray:
+        if not self.backend.captures:
+            outputs: Tensor = self(batch)
+            return outputs.numpy()
+        if self._predictor is None:
+            object.__setattr__(self, "_predictor", Captured(self, strict=False))
+            assert self._predictor is not None
+        outputs = self._predictor.view(batch)
+        return outputs.numpy()
 
     def _compiled(self) -> Trainer:
         if self.trainer is None:

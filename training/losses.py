@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..autograd import Tensor
 from ..autograd import functional as F
 from ..errors import OptionError, choose
@@ -31,6 +33,9 @@ class Loss:
 
     def __call__(self, outputs: Tensor, target: Any, sample_weight: Any = None) -> Tensor:
         raise NotImplementedError
+
+    def check_target(self, target: np.ndarray, columns: int) -> None:
+        """Raise DataError for target values that do not fit outputs of so many columns."""
 
     def config(self) -> dict[str, Any]:
         """The name and options from which an equal loss can be made."""
@@ -65,6 +70,10 @@ class CrossEntropyLoss(Loss):
             reduction=reduction,
             label_smoothing=label_smoothing,
         )
+
+    def check_target(self, target: np.ndarray, columns: int) -> None:
+        if target.dtype.kind in "iu":
+            F.check_labels(target, columns, self.options["ignore_index"])
 
     def __call__(self, outputs: Tensor, target: Any, sample_weight: Any = None) -> Tensor:
         return F.cross_entropy(outputs, target, sample_weight=sample_weight, **self.options)
@@ -114,6 +123,9 @@ class BCELoss(_Pointwise):
     task = "binary"
     function = staticmethod(F.binary_cross_entropy)
 
+    def check_target(self, target: np.ndarray, columns: int) -> None:
+        F.check_probabilities(self.name, "target", target)
+
 
 class BCEWithLogitsLoss(_Pointwise):
     """`binary_cross_entropy_with_logits`, stable for logits of any size."""
@@ -121,6 +133,9 @@ class BCEWithLogitsLoss(_Pointwise):
     name = "binary_cross_entropy_with_logits"
     task = "binary"
     function = staticmethod(F.binary_cross_entropy_with_logits)
+
+    def check_target(self, target: np.ndarray, columns: int) -> None:
+        F.check_probabilities(self.name, "target", target)
 
 
 ALIASES = {

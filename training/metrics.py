@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import Tensor
 from ..errors import OptionError, ShapeError, choose
+from .running import RunningTotal, count_hits
 
 Weights = np.ndarray | None
 
@@ -31,6 +33,13 @@ class Metric:
     ) -> None:
         """Add a batch: outputs (n, ...), targets (n, ...), sample_weight (n,) or None."""
         raise NotImplementedError
+
+    def observe(self, outputs: Tensor, target: Any, weight: Any = None) -> bool:
+        """Add a batch without reading it back, if this metric can; whether it did.
+
+        `target` and `weight` are tensors or NumPy arrays.
+        """
+        return False
 
     def result(self) -> float:
         """The metric of all batches since `reset`."""
@@ -107,7 +116,20 @@ class Accuracy(_Mean):
 
     def __init__(self, from_logits: bool = True, threshold: float | None = None) -> None:
         self.threshold = _threshold(from_logits, threshold)
+        self._hits = RunningTotal()
         super().__init__()
+
+    def reset(self) -> None:
+        super().reset()
+        self._hits.reset()
+
+    def observe(self, outputs: Tensor, target: Any, weight: Any = None) -> bool:
+        return count_hits(self._hits, outputs, target, weight, self.threshold)
+
+    def result(self) -> float:
+        hits, weight = self._hits.read()
+        whole = self._weight + weight
+        return (self._total + hits) / whole if whole else math.nan
 
     def update(
         self, outputs: np.ndarray, targets: np.ndarray, sample_weight: Weights = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad
+from ..autograd import Captured, Tensor, no_grad
+from ..backends import Backend, DType
+from ..backends.recording import changed
 from ..data import DataLoader
 from ..errors import DataError, OptionError
 from ..layers import Module
@@ -15,39 +18,12 @@ from .history import History
 from .losses import Loss
 from .metrics import Metric
 from .optimizers import Optimizer
+from .running import RunningMean
 
 if TYPE_CHECKING:
     from .callbacks import Callback
 
 LossFunction = Callable[..., Tensor]
-# How many losses wait on the backend before they are read: a read makes a GPU catch up.
-UNREAD_LOSSES = 64
-
-
-class RunningMean:
-    """The mean of the losses of an epoch, weighed by batch size, read from the backend in lots."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self._total, self._count = 0.0, 0
-        self._unread: list[tuple[Tensor, int]] = []
-
-    def add(self, loss: Tensor, count: int) -> None:
-        self._unread.append((loss.detach(), count))
-        if len(self._unread) >= UNREAD_LOSSES:
-            self._read()
-
-    def result(self) -> float:
-        self._read()
-        return self._total / self._count if self._count else float("nan")
-
-    def _read(self) -> None:
-        for loss, count in self._unread:
-            self._total += float(loss) * count
-            self._count += count
-        self._unread.clear()
 
 
 class RunningLogs(Mapping[str, float]):
@@ -89,7 +65,9 @@ class Trainer:
         self.steps_per_epoch = 0
         self.batch_size = 0
         self.samples = 0
-        self._mean = RunningMean()
+        self.mean = RunningMean()
+        self._train_batch = CapturedBatch(self, train=True)
+        self._evaluate_batch = CapturedBatch(self, train=False)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -105,8 +83,14 @@ class Trainer:
         validation: DataLoader | None = None,
         callbacks: Sequence[Callback] = (),
         initial_epoch: int = 0,
+        capture: bool = True,
     ) -> History:
-        """Train on `loader` up to `epochs`, and evaluate on `validation` after each."""
+        """Train on `loader` up to `epochs`, and evaluate on `validation` after each.
+
+        With `capture`, steps are recorded and replayed (autograd/captured.py) where that is safe.
+        """
+        self._train_batch.begin(capture)
+        self._evaluate_batch.begin(capture)
         if not self.optimizer.bound:
             self.optimizer.bind(self.model.parameters())
         self.epochs, self.steps_per_epoch = epochs, len(loader)
@@ -132,10 +116,9 @@ class Trainer:
     def _train_epoch(self, loader: DataLoader, callbacks: Sequence[Callback]) -> dict[str, float]:
         self.model.train()
         self._reset()
-        logs = RunningLogs(self._mean, self.metrics)
+        logs = RunningLogs(self.mean, self.metrics)
         for index, (x, y, *weight) in enumerate(loader):
-            loss, outputs = self.step(x, y, weight[0] if weight else None)
-            self._observe(loss, outputs, y, weight)
+            self._train_batch(x, y, *weight)
             for callback in callbacks:
                 callback.on_step_end(self, index, logs)
         return dict(logs)
@@ -158,12 +141,10 @@ class Trainer:
         self._reset()
         try:
             for x, y, *weight in loader:
-                outputs = self.model(x)
-                loss = self._loss(outputs, y, weight[0] if weight else None)
-                self._observe(loss, outputs, y, weight)
+                self._evaluate_batch(x, y, *weight)
         finally:
             self.model.train(training)
-        return dict(RunningLogs(self._mean, self.metrics))
+        return dict(RunningLogs(self.mean, self.metrics))
 
     def _loss(self, outputs: Tensor, y: Any, sample_weight: Any) -> Tensor:
         if not isinstance(outputs, Tensor):
@@ -183,16 +164,88 @@ class Trainer:
         return loss if penalty is None else loss + penalty
 
     def _reset(self) -> None:
-        self._mean.reset()
+        self.mean.reset()
         for metric in self.metrics:
             metric.reset()
 
-    def _observe(self, loss: Tensor, outputs: Tensor, y: Any, weight: list[Any]) -> None:
-        self._mean.add(loss, len(y))
-        if self.metrics:
-            values, target = outputs.numpy(), np.asarray(align_target(outputs, y, self.loss))
-            for metric in self.metrics:
-                metric.update(values, target, *(np.asarray(w) for w in weight))
+    def evaluated(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Tensor]:
+        """Loss and outputs of a batch, without an update."""
+        outputs = self.model(x)
+        return self._loss(outputs, y, sample_weight), outputs
+
+
+class Batch:
+    """What is done with a batch: a step or an evaluation, with loss and metrics added up."""
+
+    def __init__(self, trainer: Trainer, train: bool) -> None:
+        self.trainer, self.train = trainer, train
+        self.columns = 0  # of the last outputs
+
+    @property
+    def backend(self) -> Backend:
+        return self.trainer.model.backend
+
+    @property
+    def dtype(self) -> DType:
+        return self.trainer.model.dtype
+
+    def __call__(self, x: Any, y: Any, weight: Any = None) -> tuple[Tensor | None, list[int]]:
+        """Outputs, and the numbers of the metrics that wait for them on the host."""
+        trainer = self.trainer
+        compute = trainer.step if self.train else trainer.evaluated
+        loss, outputs = compute(x, y, weight)
+        self.columns = outputs.shape[-1] if outputs.ndim else 1
+        trainer.mean.add(loss, len(y))
+        target = align_target(outputs, y, trainer.loss)
+        waiting = [
+            i for i, m in enumerate(trainer.metrics) if not m.observe(outputs, target, weight)
+        ]
+        return outputs if waiting else None, waiting
+
+
+class CapturedBatch:
+    """A Batch that is recorded and replayed where it can be.
+
+    Metrics that need the outputs on the host get them after it.
+    """
+
+    def __init__(self, trainer: Trainer, train: bool) -> None:
+        self._batch = Batch(trainer, train)
+        self._captured = Captured(self._batch, strict=False)
+        self._captures = True
+
+    def begin(self, capture: bool) -> None:
+        """Follow `capture`; what was recorded before has to prove itself again."""
+        self._captures = capture
+        changed()
+
+    def __call__(self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray) -> None:
+        batch, captured = self._batch, self._captured
+        trainer = batch.trainer
+        if (
+            not captured.warm
+            or not self._captures
+            or captured.problem is not None
+            or not batch.backend.captures
+        ):
+            outputs, waiting = batch(x, y, *weight)
+            captured.warm = True
+        else:
+            # Without Python there is nobody to look at the values of targets.
+            if isinstance(trainer.loss, Loss):
+                trainer.loss.check_target(y, batch.columns)
+            outputs, waiting = captured.view(x, y, *weight)
+            if captured.problem is not None:
+                warnings.warn(
+                    f"steps run in Python, not captured: {captured.problem}. "
+                    "fit(..., capture=False) says that this is meant",
+                    stacklevel=2,
+                )
+        if waiting:
+            assert outputs is not None
+            values, target = outputs.numpy(), np.asarray(align_target(outputs, y, trainer.loss))
+            for i in waiting:
+                trainer.metrics[i].update(values, target, *(np.asarray(w) for w in weight))
 
 
 def align_target(outputs: Tensor, y: Any, loss: LossFunction) -> Any:

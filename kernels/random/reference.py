@@ -10,7 +10,6 @@ from typing import Any
 from ..spec import Array
 from .philox import random_words
 
-
 STATE_WORDS = 4
 
 

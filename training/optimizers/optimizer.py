@@ -102,7 +102,8 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        changed()
+        if name != "lr":  # it lives in an array
+            changed()
 
     def update(self, param: Array, grad: Array, state: Sequence[Array], group: Group) -> None:
         """One fused kernel over a run of the flat buffers."""
