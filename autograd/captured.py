@@ -31,9 +31,11 @@ class Captured:
         self,
         function: Callable[..., Any],
         backend: str | Backend | None = None,
+        compile: bool = False,
         strict: bool = True,
     ) -> None:
-        self._function, self._backend, self._strict = function, backend, strict
+        self._function, self._backend = function, backend
+        self._compile, self._strict = compile, strict
         self._lock = threading.RLock()
         self.reset()
 
@@ -87,16 +89,17 @@ class Captured:
         """What must be equal for a recording to apply, and the arrays among the arguments."""
         arrays: list[Any] = []
         key: list[Any] = [is_grad_enabled()]
-        for value in (*arguments, *options.values()):
+        for value in (*arguments, *options.values()) if options else arguments:
             if isinstance(value, Tensor):
                 value = value.data
             elif isinstance(value, list):
                 value = np.asarray(value)
-            if hasattr(value, "shape"):
-                arrays.append(value)
-                key.append((value.shape, value.dtype))
-            else:
+            elif not hasattr(value, "shape"):
                 key.append(value)
+                continue
+            arrays.append(value)
+            key.append(value.shape)
+            key.append(value.dtype)
         key += options
         try:
             hash(found := tuple(key))
@@ -119,6 +122,11 @@ class Captured:
             raise CaptureError(
                 f"the {backend.name} backend does not capture steps yet; use numba or numpy, or "
                 "call the function itself"
+            )
+        if self._compile and backend.name != "numba":
+            raise CaptureError(
+                f"compile=True needs the numba backend, which compiles; found {backend.name}. "
+                "Leave it out: recordings are replayed all the same"
             )
         if backend.recorder is not None:  # inside another captured function
             return self._function(*arguments, **options)
@@ -183,8 +191,10 @@ class Captured:
         entries = self._recordings.setdefault(key, [])
         for entry in entries:
             if entry.same_as(new):
-                entry.recording.confirmed = True
-                entry.recording.version = new.recording.version
+                recording = entry.recording
+                if self._compile and not recording.confirmed:
+                    recording.compile()
+                recording.confirmed, recording.version = True, new.recording.version
                 return
         unconfirmed = [e for e in entries if not e.recording.confirmed]
         if len(unconfirmed) == MOST_UNCONFIRMED:
@@ -231,14 +241,10 @@ class _Entry:
         recording()
         for leaf, flag in recording.leaves_after:
             leaf.set_has_grad(flag)
-        return self.result(copied)
-
-    def result(self, copied: bool) -> Any:
-        """What the function returned, with the values that its arrays hold now."""
-        outputs = self.recording.outputs
+        outputs = recording.outputs
         if copied:
             outputs = [o.copy() for o in outputs]
-        return _give_arrays(self.structure, outputs, self.backend)
+        return _give_arrays(self.structure, outputs, backend)
 
 
 class _Output:
@@ -284,24 +290,32 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def capture(function: Callable[..., Any], backend: str | Backend | None = None) -> Captured:
+def capture(
+    function: Callable[..., Any], backend: str | Backend | None = None, *, compile: bool = False
+) -> Captured:
     """`function`, run by Python a few times while its kernels are recorded, then replayed.
 
     A replay makes the same kernel calls over the same memory without Python between them, which
-    is where a small network's time goes. It gives what the function itself would give, bit for bit.
+    is where a small network's time goes. The result is what the function itself would give, bit for
+    bit.
 
-    The function takes arrays or tensors (and numbers, strings, None) and returns tensors, or tuples,
-    lists or dicts of them; what it does to parameters, gradients and optimizer state happens in
-    every replay. Its first three calls run in Python: one to warm up, two that are recorded and
-    must agree. Another shape, dtype or number among its arguments makes another recording; so does
-    a change of what it uses (`model.eval()`, a new layer, an optimizer's options).
+    The function takes arrays or tensors (and numbers, strings, None) and returns tensors, or
+    tuples, lists or dicts of them; what it does to parameters, gradients and optimizer state
+    happens in every replay. Its first three calls run in Python: one to warm up, two that are
+    recorded and must agree. Another shape, dtype or number among its arguments makes another
+    recording; so does a change of what it uses (`model.eval()`, a new layer, an optimizer's
+    options).
 
     Fixed at the recording, as everything that Python does: branches, prints, numbers drawn from
     Python's or NumPy's generators, values copied in from NumPy. Call `reset()` on the result when
     such a thing has changed. Learning rates, step counts and tercet's own random numbers live in
     arrays, and go on.
 
-    `backend` is where arguments that are NumPy arrays go; that of the first tensor, if there is one.
+    `backend` is where arguments that are NumPy arrays go, unless a tensor among them has one.
+    With `compile`, which needs the numba backend, a recording becomes one native function: some
+    seconds the first time, from the disk cache later; worth it for tiny networks and long runs.
+    Results then equal those of the function to rounding.
+
     Raises CaptureError where a replay could not do what the function does: reading a value
     (`float(loss)`), setting the learning rate, keeping an array beyond the step.
 
@@ -319,4 +333,4 @@ def capture(function: Callable[..., Any], backend: str | Backend | None = None) 
     >>> losses[-1] < losses[0], len(step.recordings)
     (True, 1)
     """
-    return Captured(function, backend)
+    return Captured(function, backend, compile)

@@ -28,8 +28,8 @@ from ..kernels.observing import observe
 from ..kernels.spec import Array, Kernel
 from .pool import ALIGNMENT, Lease, Pool
 
-# Stands for all that recordings take as given: modules' modes and attributes, where parameters live,
-# optimizers' options.
+# Stands for all that recordings take as given: modules' modes and attributes, where parameters
+# live, optimizers' options.
 version = 0
 _numbers = itertools.count(1)
 
@@ -116,7 +116,7 @@ class Recorder:
     def __init__(self, pool: Pool, inputs: Sequence[Array]) -> None:
         self.pool = pool
         self.steps: list[Step] = []
-        # Leaf tensors whose "has a gradient" was asked for before it was set, and all that were set.
+        # Leaf tensors that were asked whether they have a gradient, or told; what the first said.
         self.leaves: dict[int, tuple[Any, bool | None]] = {}
         self._thread = threading.get_ident()
         self._before = pool.in_use
@@ -163,7 +163,7 @@ class Recorder:
         """Raise because the step does what no replay could, naming the user's line."""
         raise CaptureError(f"{_user_line()}: {what}")
 
-    # What leaf tensors tell: whether they have a gradient is Python's, and a replay must keep it true
+    # What leaf tensors tell: whether they have a gradient is kept in Python
 
     def asked(self, leaf: Any, has_grad: bool) -> None:
         """The step looked whether `leaf` has a gradient."""
@@ -258,14 +258,22 @@ class Recording:
         self._constants = recorder._constants
         self._constant_bytes = [x.tobytes() for x in recorder._constants]
         self._input_words: list[list[tuple[memoryview, int, int]]] = [[] for _ in self.inputs]
-        self._bound = [_address(x) for x in self.inputs]
+        self._bound = list(self.inputs)
         self._needs_copy = [False] * len(self.inputs)
         self._output_places = [recorder._place(x) for x in outputs]
-        self.segments = self._link()
+        self.segments = self._link(self._program)
 
     def __call__(self) -> None:
         for segment in self.segments:
             segment()
+
+    def compile(self) -> None:
+        """Have each run of loops compiled into one function; it takes seconds, then stays on disk.
+
+        Known shapes let the compiler add in another order: results are equal to rounding.
+        """
+        self._input_words = [[] for _ in self.inputs]
+        self.segments = self._link(self._compiled_program)
 
     def same_as(self, other: Recording) -> bool:
         """Whether both run the same kernels on the same arrays and give the same results."""
@@ -286,7 +294,7 @@ class Recording:
             return "values that it copied in from the host changed"
         return "it returned other arrays"
 
-    def _link(self) -> list[Callable[[], None]]:
+    def _link(self, program: Callable[[Sequence[Action]], Any]) -> list[Callable[[], None]]:
         """Runs of loops become programs; NumPy calls stay calls."""
         segments: list[Callable[[], None]] = []
         actions = [a for step in self.steps for a in step.actions]
@@ -296,7 +304,7 @@ class Recording:
             while end < len(actions) and actions[end].call is not None:
                 end += 1
             if end > at:
-                segments.append(self._program(actions[at:end]))
+                segments.append(program(actions[at:end]))
             else:
                 end = at + 1
                 segments.append(self._host_call(actions[at]))
@@ -313,6 +321,30 @@ class Recording:
         for word, place in zip(program.pointers, places, strict=True):
             if place.kind == "input":
                 self._input_words[place.number].append((program.words, word, place.offset))
+        return program
+
+    def _compiled_program(self, actions: Sequence[Action]) -> Callable[[], None]:
+        from ..kernels.numba_compiled import CompiledProgram, LoopCall, View
+
+        numbers: dict[tuple[str, int], int] = {}
+        bases: list[int] = []
+
+        def view(argument: Any) -> Any:
+            if not isinstance(argument, Place):
+                return argument
+            array, key = self._array(argument), (argument.kind, argument.number)
+            if key not in numbers:
+                numbers[key] = len(bases)
+                bases.append(_address(array) - argument.offset)
+            return View(numbers[key], argument.offset, array)
+
+        calls = [
+            LoopCall(a.what, a.call.parts, tuple(view(x) for x in a.arguments[1:])) for a in actions
+        ]
+        program = CompiledProgram(calls, bases)
+        for (kind, number), base in numbers.items():
+            if kind == "input":
+                self._input_words[number].append((program.words, base, 0))
         return program
 
     def _host_call(self, action: Action) -> Callable[[], None]:
@@ -339,18 +371,24 @@ class Recording:
 
     def feed(self, i: int, x: Array) -> None:
         """Give input i the values of `x`: by its address where that is possible and pays."""
-        if x.nbytes >= BIND_FROM and not self._needs_copy[i] and x.flags.c_contiguous:
-            self._bind(i, _address(x))
-        else:
-            static = self.inputs[i]
-            self._bind(i, _address(static))
+        static = self.inputs[i]
+        if (
+            x.nbytes < BIND_FROM
+            or self._needs_copy[i]
+            or x.dtype != static.dtype
+            or not x.flags.c_contiguous
+        ):
+            if self._bound[i] is not static:
+                self._bind(i, static)
             np.copyto(static, x)
+        elif self._bound[i] is not x:
+            self._bind(i, x)
 
-    def _bind(self, i: int, address: int) -> None:
-        if address != self._bound[i]:
-            for words, word, offset in self._input_words[i]:
-                words[word] = address + offset
-            self._bound[i] = address
+    def _bind(self, i: int, x: Array) -> None:
+        address = _address(x)
+        for words, word, offset in self._input_words[i]:
+            words[word] = address + offset
+        self._bound[i] = x
 
     # Looking at it
 

@@ -69,7 +69,7 @@ class Loop:
 
     def __init__(self, part: Callable[..., None], kind: tuple[int, ...] = ()) -> None:
         self._source = cast(FunctionType, part)
-        self._kind = kind
+        self.kind = kind
 
     def __call__(self, parts: int, *arguments: Any) -> None:
         if observing.observer is not None:
@@ -80,6 +80,16 @@ class Loop:
     def name(self) -> str:
         """What to call it where people read it."""
         return self._source.__name__.lstrip("_")
+
+    @property
+    def module(self) -> str:
+        """Where it is defined."""
+        return self._source.__module__
+
+    @cached_property
+    def run_parts(self) -> Any:
+        """The intrinsic (parts, record, arguments) behind it."""
+        return _run_parts(self._source)
 
     def record(self, parts: int, *arguments: Any) -> Call:
         """The call loop(parts, *arguments), not made but written down."""
@@ -103,11 +113,11 @@ class Loop:
         # name; what other files contribute to the code is told apart by their digest in it. Numba
         # also reads the lines there: the entry stands where the part does.
         text = "\n" * (code.co_firstlineno - 1) + text
-        scope = {"run_parts": _run_parts(source)}
+        scope = {"run_parts": self.run_parts}
         exec(compile(text, code.co_filename, "exec"), scope)
         entry = cast(FunctionType, scope[source.__name__])
         entry.__module__ = source.__module__
-        entry.__qualname__ = ".".join([source.__name__, *map(str, self._kind), sources_digest()])
+        entry.__qualname__ = ".".join([source.__name__, *map(str, self.kind), sources_digest()])
         entry.is_loop = True  # type: ignore[attr-defined]  # for backends/compiling.py
         compiled: Callable[..., None] = cached_njit(entry)
         return compiled
@@ -216,7 +226,10 @@ RECORD_WORDS = 512  # room for some forty arrays
 
 def _task(context: Any, builder: Any, part: Any, signature: Any, frame_type: Any) -> Any:
     """What Numba's pool calls: the parts from bases[0] on, counts[0] of them, from a frame."""
-    task = ir.Function(builder.module, TASK_TYPE, name=part.llvm_func_name + ".task")
+    name = part.llvm_func_name + ".task"
+    if name in builder.module.globals:  # numba_compiled calls a loop more than once
+        return builder.module.globals[name]
+    task = ir.Function(builder.module, TASK_TYPE, name=name)
     task.linkage = "internal"
     inner = ir.IRBuilder(task.append_basic_block("entry"))
     bases, counts, _, data = task.args

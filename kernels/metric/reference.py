@@ -28,10 +28,7 @@ def count_hits(
     outputs: (n, c). With c > 1 a row's class is the index of its first largest output, NaN being
     the largest; with c = 1 it is 1 above the threshold, else 0. target: (n,), the classes.
     """
-    if outputs.shape[1] > 1:
-        predicted = outputs.argmax(axis=1)
-    else:
-        predicted = outputs[:, 0] > threshold
+    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > threshold
     hits = (predicted == target).astype(xp.float64)
     if weight is None:
         total[0] += hits.sum()
