@@ -58,7 +58,7 @@ from .autograd.functional import (
     where,
     zeros,
 )
-from .backends import get_backend, seed, use_backend
+from .backends import get_backend, memory_summary, seed, set_memory_limit, use_backend
 from .errors import TercetError
 from .layers import L1, L2, Module, Parameter, Regularizer
 from .models import load, load_weights, save_weights
@@ -172,6 +172,7 @@ __all__ = [
     "log_softmax",
     "mae_loss",
     "matmul",
+    "memory_summary",
     "mish",
     "models",
     "mse_loss",
@@ -185,6 +186,7 @@ __all__ = [
     "seed",
     "selu",
     "set_default_dtype",
+    "set_memory_limit",
     "sigmoid",
     "silu",
     "softmax",

@@ -35,7 +35,7 @@ class Captured:
         strict: bool = True,
     ) -> None:
         self._function, self._backend = function, backend
-        self._compile, self._strict = compile, strict
+        self.compile, self._strict = compile, strict
         self._lock = threading.RLock()
         self.reset()
 
@@ -123,10 +123,10 @@ class Captured:
                 f"the {backend.name} backend does not capture steps yet; use numba or numpy, or "
                 "call the function itself"
             )
-        if self._compile and backend.name != "numba":
+        if self.compile and not backend.compiles:
             raise CaptureError(
-                f"compile=True needs the numba backend, which compiles; found {backend.name}. "
-                "Leave it out: recordings are replayed all the same"
+                f"the {backend.name} backend does not compile recordings; use numba, or leave "
+                "compile out: they are replayed all the same"
             )
         if backend.recorder is not None:  # inside another captured function
             return self._function(*arguments, **options)
@@ -192,7 +192,7 @@ class Captured:
         for entry in entries:
             if entry.same_as(new):
                 recording = entry.recording
-                if self._compile and not recording.confirmed:
+                if self.compile and not recording.confirmed:
                     recording.compile()
                 recording.confirmed, recording.version = True, new.recording.version
                 return

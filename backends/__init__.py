@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
 
-from ..errors import BackendError, choose
+from ..errors import BackendError, OptionError, choose
 from ..kernels.spec import Array
 from .backend import Backend, DType
 from .generator import Generator
@@ -129,6 +129,30 @@ def use_backend(name: str) -> Iterator[Backend]:
         _chosen.reset(token)
 
 
+def memory_summary() -> str:
+    """The memory of every backend used so far, a line each: in use, held for reuse, the peak.
+
+    Arrays below 64 KiB outside captured steps are not counted: they come from the system.
+
+    >>> with use_backend("numpy"):
+    ...     print("MiB of pooled arrays in use" in memory_summary())
+    True
+    """
+    return "\n".join(backend.memory_summary() for backend in _made.values())
+
+
+def set_memory_limit(limit: int | None, backend: str | Backend | None = None) -> None:
+    """Let a backend's arrays take at most `limit` bytes; None for as many as there are.
+
+    An array beyond it raises BackendError. Arrays below 64 KiB outside captured steps do not count.
+
+    >>> set_memory_limit(2**30, "numpy"); set_memory_limit(None, "numpy")
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"set_memory_limit: expected a number of bytes or None, found {limit}")
+    get_backend(backend).set_memory_limit(limit)
+
+
 _generator = Generator(0)
 
 
@@ -159,8 +183,10 @@ __all__ = [
     "current_name",
     "generator",
     "get_backend",
+    "memory_summary",
     "problem",
     "seed",
+    "set_memory_limit",
     "usable",
     "use_backend",
 ]

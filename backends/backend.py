@@ -163,8 +163,9 @@ class Backend:
     name: ClassVar[str]
     flavour: ClassVar[str]
     xp: Any
-    # Whether steps can be recorded (recording.py), and who records one now.
+    # Whether steps can be recorded (recording.py), and these compiled; who records one now.
     captures: ClassVar[bool] = False
+    compiles: ClassVar[bool] = False
     recorder: Recorder | None = None
 
     def __init__(self, seed: int = 0) -> None:
@@ -197,6 +198,10 @@ class Backend:
     def memory_summary(self) -> str:
         """One line on the memory that this backend holds."""
         raise NotImplementedError
+
+    def set_memory_limit(self, limit: int | None) -> None:
+        """Let arrays take at most `limit` bytes together."""
+        raise OptionError(f"the {self.name} backend has no memory limit of its own")
 
     def private_pool(self) -> Pool:
         """A pool for the arrays of recorded steps, for backends that capture."""

@@ -15,6 +15,7 @@ class NumbaBackend(HostBackend):
 
     name = "numba"
     flavour = "numba"
+    compiles = True
 
     def implementations(self) -> dict[str, Implementation]:
         announce()

@@ -100,7 +100,7 @@ class Model(Module):
         callbacks: Sequence[Callback] = (),
         verbose: int | bool = 1,
         initial_epoch: int = 0,
-        capture: bool = True,
+        capture: bool | str = True,
     ) -> History:
         """Train for `epochs` and return the history of losses and metrics.
 
@@ -110,7 +110,8 @@ class Model(Module):
         class_weight     a weight for each class, by index; sample_weight (n,) one for each sample
         verbose          0 is silent, 1 shows progress
         capture          record a step and replay it without Python, where that is safe: see
-                         tercet.capture; False runs every step in Python
+                         tercet.capture; "compile" makes native functions of recordings, which
+                         takes seconds; False runs every step in Python
 
         Raises DataError for empty data, NaN, lengths or labels that do not fit; ShapeError where
         the model does not take the data.

@@ -83,12 +83,20 @@ class Trainer:
         validation: DataLoader | None = None,
         callbacks: Sequence[Callback] = (),
         initial_epoch: int = 0,
-        capture: bool = True,
+        capture: bool | str = True,
     ) -> History:
         """Train on `loader` up to `epochs`, and evaluate on `validation` after each.
 
-        With `capture`, steps are recorded and replayed (autograd/captured.py) where that is safe.
+        With `capture`, steps are recorded and replayed (autograd/captured.py) where that is safe;
+        with "compile" each recording becomes one native function.
         """
+        if capture not in (True, False, "compile"):
+            raise OptionError(f"fit: capture is True, False or 'compile', found {capture!r}")
+        if capture == "compile" and not self.model.backend.compiles:
+            raise OptionError(
+                f"fit: the {self.model.backend.name} backend does not compile steps; use "
+                "capture=True, or the numba backend"
+            )
         self._train_batch.begin(capture)
         self._evaluate_batch.begin(capture)
         if not self.optimizer.bound:
@@ -214,9 +222,12 @@ class CapturedBatch:
         self._captured = Captured(self._batch, strict=False)
         self._captures = True
 
-    def begin(self, capture: bool) -> None:
+    def begin(self, capture: bool | str) -> None:
         """Follow `capture`; what was recorded before has to prove itself again."""
-        self._captures = capture
+        self._captures = bool(capture)
+        compile = capture == "compile"
+        if compile != self._captured.compile:
+            self._captured = Captured(self._batch, compile=compile, strict=False)
         changed()
 
     def __call__(self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray) -> None:

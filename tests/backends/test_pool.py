@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tercet as tc
 from tercet.backends.pool import ALIGNMENT, SMALL, Pool
-from tercet.errors import BackendError
+from tercet.errors import BackendError, OptionError
 
 FLOAT = np.dtype("float32")
 
@@ -52,3 +53,46 @@ def test_out_of_memory_says_how_much() -> None:
     pool = Pool()
     with pytest.raises(BackendError, match=r"out of memory: an array needs .* MiB"):
         pool.empty((2**50,), FLOAT)
+
+
+def test_a_limit_is_kept_and_named() -> None:
+    pool = Pool()
+    pool.limit = 4 << 20
+    a = pool.empty((3 << 18,), FLOAT)
+    with pytest.raises(BackendError, match=r"limit of 4\.0 MiB .* needs 2\.0 MiB, and 3\.0 MiB"):
+        pool.empty((1 << 19,), FLOAT)
+    del a
+    pool.empty((1 << 19,), FLOAT)
+    assert pool.peak == 3 << 20
+
+
+def test_a_private_pool_keeps_its_blocks_and_returns_them_at_its_end() -> None:
+    source = Pool()
+    private = Pool(source)
+    small, large = private.empty((3,), FLOAT), private.empty((1 << 18,), FLOAT)
+    assert source.in_use == private.in_use == private.held > 1 << 20
+    del small, large
+    assert (private.in_use, source.in_use) == (0, private.held)
+    used = source.in_use
+    private.empty((1 << 18,), FLOAT)
+    assert source.in_use == used
+    source.limit = used
+    with pytest.raises(BackendError, match="memory limit"):
+        private.empty((1 << 19,), FLOAT)
+    del private
+    assert source.in_use == 0
+    assert source.held == used
+
+
+def test_the_limit_and_the_summary_of_a_backend() -> None:
+    with tc.use_backend("numpy") as backend:
+        tc.set_memory_limit(backend.pool.in_use + (1 << 20), "numpy")
+        try:
+            with pytest.raises(BackendError, match=r"raise it with tercet\.set_memory_limit"):
+                tc.zeros(1024, 1024)
+            assert "limit" in tc.memory_summary()
+        finally:
+            tc.set_memory_limit(None, "numpy")
+        tc.zeros(1024, 1024)
+    with pytest.raises(OptionError, match="number of bytes or None, found 0"):
+        tc.set_memory_limit(0)
