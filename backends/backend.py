@@ -199,6 +199,9 @@ class Backend:
         """One line on the memory that this backend holds."""
         raise NotImplementedError
 
+    def release_memory(self) -> None:
+        """Give memory that is held for reuse back to the system."""
+
     def set_memory_limit(self, limit: int | None) -> None:
         """Let arrays take at most `limit` bytes together."""
         raise OptionError(f"the {self.name} backend has no memory limit of its own")

@@ -7,6 +7,7 @@ weights that are equal bit for bit wherever the model is going to live.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from ..errors import OptionError
 from ..kernels.random.philox import random_words
 
 Shape = tuple[int, ...]
+# Elements that are worked on at once: large arrays take no multiple of their memory, and the
+# intermediate ones stay in cache. Even, so that pieces begin with a block of Philox.
+PIECE = 1 << 16
+
+
+def _pieces(n: int) -> Iterator[slice]:
+    return (slice(i, min(i + PIECE, n)) for i in range(0, n, PIECE))
 
 
 class Generator:
@@ -42,20 +50,29 @@ class Generator:
     def uniform(self, shape: Shape, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """float64 uniform on [low, high), with 53 random bits an element."""
         n = math.prod(shape)
-        words = self.words(2 * n).astype(np.uint64).reshape(n, 2)
-        unit = (
-            (words[:, 0] >> np.uint64(5)) * 67108864.0 + (words[:, 1] >> np.uint64(6))
-        ) / 2.0**53
-        return (low + (high - low) * unit).reshape(shape)
+        out = np.empty(n)
+        for part in _pieces(n):
+            # Two words an element, four a block.
+            count, block = 2 * (part.stop - part.start), part.start // 2
+            words = random_words(np, count, self.seed, self.stream, self.step, block)
+            words = words.astype(np.uint64).reshape(-1, 2)
+            unit = (
+                (words[:, 0] >> np.uint64(5)) * 67108864.0 + (words[:, 1] >> np.uint64(6))
+            ) / 2.0**53
+            out[part] = low + (high - low) * unit
+        self.stream += 1
+        return out.reshape(shape)
 
     def normal(self, shape: Shape, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
         """float64 normal by the Box-Muller transform (Box & Muller, 1958)."""
         n = math.prod(shape)
-        unit = self.uniform((2, (n + 1) // 2))
-        radius = np.sqrt(-2.0 * np.log1p(-unit[0]))
-        angle = 2.0 * np.pi * unit[1]
-        draws = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n]
-        return (mean + std * draws).reshape(shape)
+        draws = self.uniform((2, (n + 1) // 2))
+        for part in _pieces(draws.shape[1]):
+            radius = np.sqrt(-2.0 * np.log1p(-draws[0, part]))
+            angle = 2.0 * np.pi * draws[1, part]
+            draws[0, part] = mean + std * (radius * np.cos(angle))
+            draws[1, part] = mean + std * (radius * np.sin(angle))
+        return draws.reshape(-1)[:n].reshape(shape)
 
     def permutation(self, n: int) -> np.ndarray:
         """A random order of 0 .. n-1 (int64)."""

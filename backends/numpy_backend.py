@@ -44,6 +44,9 @@ class HostBackend(Backend):
     def from_dlpack(self, x: Any) -> Array:
         return np.from_dlpack(x)
 
+    def release_memory(self) -> None:
+        self.pool.release()
+
     def set_memory_limit(self, limit: int | None) -> None:
         self.pool.limit = limit
 

@@ -35,9 +35,11 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: int, k1: int) -> tuple[Any, A
     return c0, c1, c2, c3
 
 
-def random_words(xp: Any, count: int, seed: int, stream: int, step: int) -> Any:
-    """The first `count` random uint32 words of (seed, stream, step), as an array of `xp`."""
-    block = xp.arange((count + 3) // 4, dtype=np.uint64)
+def random_words(
+    xp: Any, count: int, seed: int, stream: int, step: int, first_block: int = 0
+) -> Any:
+    """`count` random uint32 words of (seed, stream, step), from a block on, as an array of `xp`."""
+    block = xp.arange(first_block, first_block + (count + 3) // 4, dtype=np.uint64)
     words = philox(
         block & np.uint64(MASK),
         block >> np.uint64(32),

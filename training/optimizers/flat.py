@@ -48,6 +48,8 @@ class FlatParameters:
         self.grads = self.backend.full((end,), 0.0, self.dtype)
         for p, start in zip(self.parameters, self.starts, strict=True):
             self._adopt(p, start)
+        # The parameters' former memory is of no size that a step would ask for.
+        self.backend.release_memory()
 
     def _adopt(self, p: Parameter, start: int) -> None:
         stop = start + math.prod(p.shape)
