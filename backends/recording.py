@@ -89,12 +89,12 @@ class Step:
     actions: list[Action]
 
     def __str__(self) -> str:
-        def listed(places: Iterable[Any]) -> str:
-            return ", ".join("-" if p is None else str(p) for p in places)
+        def listed(places: Iterable[Any]) -> list[str]:
+            return ["-" if p is None else str(p) for p in places]
 
-        options = "".join(f", {k}={v}" for k, v in self.attributes)
-        made = f"{listed(self.outputs)} = " if self.outputs else ""
-        return f"{made}{self.name}({listed(self.inputs)}{options})"
+        made = f"{', '.join(listed(self.outputs))} = " if self.outputs else ""
+        options = [f"{k}={v}" for k, v in self.attributes]
+        return f"{made}{self.name}({', '.join([*listed(self.inputs), *options])})"
 
     @property
     def bytes(self) -> int:
