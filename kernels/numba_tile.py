@@ -7,7 +7,7 @@
     copy       rows of a matrix into scratch
     transpose  a square of a matrix into scratch, its columns as rows
 
-All take addresses, and steps in bytes; their first argument is an array of the dtype that they are
+All take addresses, and steps in bytes; their first argument is a number of the dtype that they are
 for. A vector is as wide as the CPU has them, of the features that Numba compiles for (the host's,
 or NUMBA_CPU_FEATURES). Where a matrix ends inside a vector, loads and stores are masked: nothing
 outside is read or written.
@@ -49,12 +49,12 @@ DOTS = 8
 
 
 class _Code:
-    """Emits operations on vectors of an array's dtype."""
+    """Emits operations on vectors of a dtype."""
 
-    def __init__(self, builder: Any, array: Any) -> None:
+    def __init__(self, builder: Any, dtype: Any) -> None:
         self.builder = builder
-        self.scalar = ir.FloatType() if array.dtype == types.float32 else ir.DoubleType()
-        self.size = array.dtype.bitwidth // 8
+        self.scalar = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+        self.size = dtype.bitwidth // 8
         self.lanes = VECTOR // self.size
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
@@ -109,7 +109,9 @@ class _Code:
         arguments = [value, pointer, INT32(self.size), mask]
         self._call("llvm.masked.store", ir.VoidType(), arguments, ".p0", value.type)
 
-    def _call(self, name: str, out: Any, arguments: list[Any], suffix: str = "", over: Any = None) -> Any:
+    def _call(
+        self, name: str, out: Any, arguments: list[Any], suffix: str = "", over: Any = None
+    ) -> Any:
         vector = over or out
         element = "f32" if self.size == 4 else "f64"
         signature = ir.FunctionType(out, [x.type for x in arguments])
@@ -132,19 +134,19 @@ class _Code:
 
 
 def _intrinsic(emit: Callable[..., None]) -> Any:
-    """An intrinsic f(array, (integers...)), of which emit(code, *integers) is the code."""
+    """An intrinsic f(number, (integers...)), of which emit(code, *integers) is the code."""
 
     @intrinsic
-    def f(context: Any, array: Any, integers: Any) -> Any:
+    def f(context: Any, dtype: Any, integers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             unpacked = [
                 context.cast(builder, builder.extract_value(values[1], i), integer, types.intp)
                 for i, integer in enumerate(integers)
             ]
-            emit(_Code(builder, array), *unpacked)
+            emit(_Code(builder, dtype), *unpacked)
             return context.get_dummy_value()
 
-        return types.void(array, integers), generate
+        return types.void(dtype, integers), generate
 
     return f
 
@@ -208,7 +210,7 @@ def panel(
     width: Any,
     fresh: Any,
 ) -> None:
-    """panel(c, (c, c_row, rows, a, a_row, a_step, b, b_step, depth, width, fresh)): c += a b.
+    """panel(number, (c, c_row, rows, a, a_row, a_step, b, b_step, depth, width, fresh)): c += a b.
 
     For the columns of c below `width`, of VECTORS vectors at most; b is read in whole vectors, one
     if that holds the width. `fresh` sets c = a b.
@@ -234,14 +236,17 @@ def panel(
 def strip(
     code: _Code, c: Any, a: Any, a_step: Any, b: Any, b_step: Any, depth: Any, fresh: Any
 ) -> None:
-    """strip(c, (c, a, a_step, b, b_step, depth, fresh)): one row, STRIP vectors of c += a b."""
+    """strip(number, (c, a, a_step, b, b_step, depth, fresh)): one row's c += a b.
+
+    For STRIP vectors of c.
+    """
     row, width = INT64(0), INT64(STRIP * code.lanes)
     _tile(code, 1, STRIP, c, row, a, row, a_step, b, b_step, depth, width, fresh)
 
 
 @_intrinsic
 def dots(code: _Code, c: Any, a: Any, b: Any, b_row: Any, depth: Any, width: Any) -> None:
-    """dots(c, (c, a, b, b_row, depth, width)): c[j] = the sum of a[k] b[j, k] over k.
+    """dots(number, (c, a, b, b_row, depth, width)): c[j] = the sum of a[k] b[j, k] over k.
 
     For j below `width`, which is DOTS at most, and no more than a vector has lanes.
     """
@@ -284,14 +289,12 @@ def _neighbours(code: _Code, x: Any, y: Any = None) -> Any:
 
 @cache
 def copy(vectors: int, masked: bool) -> Any:
-    """copy(c, (to, to_row, x, x_row, rows, width)): rows of x into rows of whole vectors.
+    """copy(number, (to, to_row, x, x_row, rows, width)): rows of x into rows of whole vectors.
 
     Beyond `width`, which only a masked copy looks at, they are filled with zeros.
     """
 
-    def emit(
-        code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any
-    ) -> None:
+    def emit(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
         masks = [code.mask(width, j * code.lanes) for j in range(vectors)]
         with code.steps(rows, (to, to_row), (x, x_row)) as (to_now, x_now):
             for j in range(vectors):
@@ -303,10 +306,8 @@ def copy(vectors: int, masked: bool) -> Any:
 
 
 @_intrinsic
-def transpose(
-    code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any
-) -> None:
-    """transpose(c, (to, to_row, x, x_row, rows, width)): a square of one vector a side.
+def transpose(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
+    """transpose(number, (to, to_row, x, x_row, rows, width)): a square of one vector a side.
 
     The rows of x from `rows` on repeat the last one; beyond `width` it counts as zero.
     """
@@ -328,16 +329,26 @@ def transpose(
         code.store(square[j], code.at(to, builder.mul(to_row, INT64(j))))
 
 
+@intrinsic
+def size_of(context: Any, dtype: Any) -> Any:
+    """size_of(number): its bytes, a constant to LLVM."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return INT64(dtype.bitwidth // 8)
+
+    return types.intp(dtype), generate
+
+
 def scratch(count: int) -> Any:
-    """An intrinsic scratch(c): the address of `count` bytes on the stack, aligned to vectors."""
+    """An intrinsic scratch(): the address of `count` bytes on the stack, aligned to vectors."""
 
     @intrinsic
-    def f(context: Any, array: Any) -> Any:
+    def f(context: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             memory = cgutils.alloca_once(builder, BYTE, count)
             memory.align = VECTOR
             return builder.ptrtoint(memory, INT64)
 
-        return types.intp(array), generate
+        return types.intp(), generate
 
     return f

@@ -1,6 +1,9 @@
-"""Products inside loops: every shape and transpose against float64, what is left alone, the code."""
+"""Products inside loops: every shape and transpose, what is left alone, the machine code."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +12,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from numba import njit
 from tercet.kernels import numba_gemm, numba_tile
 from tercet.kernels.numba_blas import PLAIN, TRANSPOSED
 from tercet.kernels.numba_gemm import gemm, product
@@ -41,7 +45,7 @@ def shapes(rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
 def check(
     function: object, a: np.ndarray, b: np.ndarray, orders: tuple[int, int], gap: int
 ) -> None:
-    """The product in four blocks, against float64; rounding adds k times eps of the terms' sizes."""
+    """The product in four blocks, against float64: off by k eps of the terms' sizes at most."""
     a_wide, b_wide = a.astype(np.float64), b.astype(np.float64)
     a, b = (x.T if order == TRANSPOSED else x for x, order in zip((a, b), orders, strict=True))
     m, n, k = a_wide.shape[0], b_wide.shape[1], a_wide.shape[1]
@@ -74,7 +78,10 @@ def test_special_values_spread_as_in_numpy(
         b[0, 0], b[2, n // 2] = 0.0, np.inf
         with np.errstate(invalid="ignore"):
             want = np.array([[(a[i] * b[:, j]).sum() for j in range(n)] for i in range(m)])
-        a, b = (x.T.copy() if order == TRANSPOSED else x for x, order in zip((a, b), orders, strict=True))
+        a, b = (
+            x.T.copy() if order == TRANSPOSED else x
+            for x, order in zip((a, b), orders, strict=True)
+        )
         c = np.zeros((m, n), dtype)
         product(c, a, b, *orders, 0, m, 0, n)
         for kind in (np.isnan, np.isposinf, np.isneginf):
@@ -120,17 +127,44 @@ def test_threads_have_scratch_of_their_own(rng: np.random.Generator) -> None:
     product(want, a, b, TRANSPOSED, TRANSPOSED, 0, 300, 0, 300)
     found = [np.empty_like(a) for _ in range(4)]
 
-    def compute(c: np.ndarray) -> None:
+    @njit(nogil=True)
+    def compute(c, a, b):  # type: ignore[no-untyped-def]
         for _ in range(20):
             product(c, a, b, TRANSPOSED, TRANSPOSED, 0, 300, 0, 300)
 
-    threads = [threading.Thread(target=compute, args=(c,)) for c in found]
+    threads = [threading.Thread(target=compute, args=(c, a, b)) for c in found]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for c in found:
         assert c.tobytes() == want.tobytes()
+
+
+WITHOUT_OPENBLAS = """
+import numpy as np
+from tercet.kernels import numba_blas, numba_gemm
+from tercet.kernels.dense.loops import LOOPS
+assert not numba_blas.AVAILABLE
+assert numba_gemm.gemm is numba_gemm.product
+numba_blas.restore(numba_blas.single())
+x, w = np.arange(60.0).reshape(12, 5) % 7, np.arange(35.0).reshape(5, 7) % 4
+out, dx, dw = np.empty((12, 7)), np.empty_like(x), np.empty_like(w)
+LOOPS["matmul"](out, x, w)
+assert (out == x @ w).all()
+LOOPS["dense_forward"](out, None, x, w, None, activation="identity", alpha=0.0, save_pre=False)
+assert (out == x @ w).all()
+options = {"activation": "identity", "alpha": 0.0, "needs": (True, True, False)}
+LOOPS["dense_backward"](None, dx, dw, None, out, x, w, out, **options)
+assert (dx == out @ w.T).all()
+assert (dw == x.T @ out).all()
+"""
+
+
+def test_without_openblas_the_loops_have_their_own_product() -> None:
+    """In a process of its own: the choice is made at import. The numbers are small integers."""
+    environment = {**os.environ, "TERCET_NUMPY_GEMM": "1"}
+    subprocess.run([sys.executable, "-c", WITHOUT_OPENBLAS], check=True, env=environment)
 
 
 def inner_loops(assembly: str) -> list[list[str]]:
@@ -153,17 +187,18 @@ def test_the_tile_stays_in_vector_registers(dtype: str) -> None:
         pytest.skip("the names of this CPU's instructions are not known here")
     x = np.ones((2, 2), dtype)
     product(x.copy(), x, x, PLAIN, PLAIN, 0, 2, 0, 2)
-    assembly = next(
-        code for key, code in product.inspect_asm().items() if key[0].dtype.name == dtype
-    )
+    compiled = numba_gemm._product.inspect_asm()
+    assembly = next(code for key, code in compiled.items() if key[0].name == dtype)
     register = {64: "%zmm", 32: "%ymm"}[numba_tile.VECTOR]
     letter = "s" if dtype == "float32" else "d"
     multiply_add = re.compile(rf"vfmadd\d+p{letter}\s.*{register}\d+$")
-    most = 0
+    store = re.compile(rf"vmov\w+\s+{register}\d+, .*\(")
+    tile = numba_tile.ROWS * numba_tile.VECTORS
+    steps = []  # the tile's own loop may take several steps of the sum in a turn
     for body in inner_loops(assembly):
-        multiplies = [line for line in body if multiply_add.match(line)]
-        if len(multiplies) == numba_tile.ROWS * numba_tile.VECTORS:
-            stores = [line for line in body if re.match(rf"vmov\w+\s+{register}\d+, .*\(", line)]
-            assert not stores, "accumulators are spilled"
-        most = max(most, len(multiplies))
-    assert most == numba_tile.ROWS * numba_tile.VECTORS
+        multiplies = sum(map(bool, map(multiply_add.match, body)))
+        if multiplies >= tile:
+            assert multiplies % tile == 0
+            assert not any(map(store.match, body)), "accumulators are spilled"
+            steps.append(multiplies // tile)
+    assert steps
