@@ -9,8 +9,8 @@ user's program keep their speed.
 The functions are found in the OpenBLAS library that NumPy's wheel brings (with 64-bit integers:
 symbols scipy_cblas_sgemm64_ and so on) and made known to LLVM by name. A name, unlike a function
 pointer, can be kept in Numba's disk cache. Other builds of NumPy have no such library: AVAILABLE is
-then False, and callers use numpy.matmul. So they do if the environment variable TERCET_NUMPY_GEMM
-is set.
+then False, `gemm` must not be called (numba_gemm has a product of its own), and `single` and
+`restore` do nothing. The environment variable TERCET_NUMPY_GEMM makes it so anywhere.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _leading(x: Any) -> Any:
 
 
 @cached_njit
-def single() -> Any:
+def _single() -> Any:
     """Let OpenBLAS use one thread; how many it used before."""
     before = _get_num_threads()
     _set_num_threads(np.int32(1))
@@ -150,6 +150,19 @@ def single() -> Any:
 
 
 @cached_njit
-def restore(threads: int) -> None:
+def _restore(threads: int) -> None:
     """Give OpenBLAS back the threads that `single` found."""
     _set_num_threads(threads)
+
+
+@cached_njit
+def _no_single() -> Any:
+    return np.int32(1)
+
+
+@cached_njit
+def _no_restore(threads: int) -> None:
+    pass
+
+
+single, restore = (_single, _restore) if AVAILABLE else (_no_single, _no_restore)

@@ -19,6 +19,12 @@ def cached_njit(function: Callable[..., Any]) -> Any:
         return njit(function)
 
 
+def of_these_sources(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function's qualified name, by which Numba keeps it, with `sources_digest`."""
+    function.__qualname__ += "." + sources_digest()
+    return function
+
+
 @cache
 def sources_digest() -> str:
     """A digest of all files from which loops are made: Numba itself watches one file a loop."""

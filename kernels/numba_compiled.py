@@ -19,7 +19,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from .numba_blas import restore, single
+from .numba_blas import AVAILABLE, restore, single
 from .numba_cache import cached_njit, sources_digest
 from .numba_loop import Loop
 
@@ -57,7 +57,7 @@ class CompiledProgram:
 def _compile(calls: Sequence[LoopCall]) -> Callable[[np.ndarray], None]:
     scope: dict[str, Any] = {"single": single, "restore": restore}
     lines: list[str] = []
-    digest = hashlib.sha256(sources_digest().encode())
+    digest = hashlib.sha256(f"{sources_digest()} {AVAILABLE}".encode())
 
     def named(prefix: str, key: Any, make: Callable[[], Any]) -> str:
         """The name in the scope of what `make` makes for `key`."""

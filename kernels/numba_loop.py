@@ -34,7 +34,7 @@ from numba.core.compiler import Flags
 from numba.core.cpu_options import FastMathOptions
 from numba.extending import intrinsic, overload, register_jitable
 
-from . import observing
+from . import numba_blas, observing
 from .numba_cache import cached_njit, sources_digest
 
 # Elements below which a loop runs serially: starting threads costs some 2 us, as much as 2^14
@@ -110,14 +110,16 @@ class Loop:
         text = ENTRY.format(name=source.__name__, arguments=arguments)
         # Compiled as if it stood in the part's file, beside which Numba keeps its disk cache. The
         # cache is valid for as long as that file does not change, and is keyed by the qualified
-        # name; what other files contribute to the code is told apart by their digest in it. Numba
-        # also reads the lines there: the entry stands where the part does.
+        # name; what other files contribute to the code is told apart by their digest in it, and
+        # so is code that calls OpenBLAS, which may be gone at the next run. Numba also reads the
+        # lines there: the entry stands where the part does.
         text = "\n" * (code.co_firstlineno - 1) + text
         scope = {"run_parts": self.run_parts}
         exec(compile(text, code.co_filename, "exec"), scope)
         entry = cast(FunctionType, scope[source.__name__])
         entry.__module__ = source.__module__
-        entry.__qualname__ = ".".join([source.__name__, *map(str, self.kind), sources_digest()])
+        marks = (*self.kind, numba_blas.AVAILABLE, sources_digest())
+        entry.__qualname__ = ".".join([source.__name__, *map(str, marks)])
         entry.is_loop = True  # type: ignore[attr-defined]  # for backends/compiling.py
         compiled: Callable[..., None] = cached_njit(entry)
         return compiled

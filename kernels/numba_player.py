@@ -9,8 +9,8 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from .numba_blas import restore, single
-from .numba_cache import cached_njit
+from .numba_blas import AVAILABLE, restore, single
+from .numba_cache import cached_njit, of_these_sources
 from .numba_loop import POINTER, TASK_TYPE, Call, launch
 
 ALIGNMENT = 64
@@ -27,7 +27,14 @@ def _run_task(typing: Any, task: Any, parts: Any, data: Any) -> Any:
     return types.none(task, parts, data), emit
 
 
+def _marked(function: Callable[..., None]) -> Callable[..., None]:
+    """With what its code depends on in the name by which Numba keeps it."""
+    function.__qualname__ += f".{AVAILABLE}"
+    return of_these_sources(function)
+
+
 @cached_njit
+@_marked
 def _play(program: np.ndarray) -> None:
     """program: int64 (n, 3), a call a row: its task, its number of parts, its frame's address."""
     before = single()

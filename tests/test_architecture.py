@@ -79,7 +79,9 @@ def test_every_package_is_listed() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name: str) -> None:
-    if name == "tercet.kernels.numba_blas" or name.endswith((".loops", ".cuda", "cupy_backend")):
+    if name.startswith("tercet.kernels.numba_") or name.endswith(
+        (".loops", ".cuda", "cupy_backend")
+    ):
         pytest.importorskip("numba")
     module = importlib.import_module(name)
     with tercet.use_backend("numpy"):

@@ -6,9 +6,6 @@ forward    Each thread owns a block of z, rows or columns, whichever there are m
 backward   Rows are split: dz = dout * f'(z), and each thread sums its rows for db; the sums are
            added in the order of the threads. Then dW and dx, which need the whole dz, are split
            into blocks like z.
-
-Where NumPy has no OpenBLAS that a loop can call (see numba_blas), numpy.matmul computes the
-products and the loops do the rest.
 """
 
 import math
@@ -18,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import numba_blas
 from ..activation.loops import KIND_NUMBER, activate, slope
-from ..numba_blas import PLAIN, TRANSPOSED, gemm, restore, single
+from ..numba_blas import PLAIN, TRANSPOSED, restore, single
+from ..numba_gemm import gemm
 from ..numba_loop import Loop, loop, loops, parts_for, region, share
 from ..observing import host, workspace
 from ..spec import Array
@@ -30,7 +27,7 @@ SERIAL_PRODUCT = 1 << 17
 
 
 @loops
-def _forward(kind: int, product: int) -> Callable[..., None]:
+def _forward(kind: int) -> Callable[..., None]:
     def dense_forward(
         t: int,
         parts: int,
@@ -44,8 +41,7 @@ def _forward(kind: int, product: int) -> Callable[..., None]:
         a = x.dtype.type(alpha)
         z = out if pre is None else pre
         top, bottom, left, right = region(parts, t, out.shape[0], out.shape[1])
-        if product:
-            gemm(z, x, weight, PLAIN, PLAIN, top, bottom, left, right)
+        gemm(z, x, weight, PLAIN, PLAIN, top, bottom, left, right)
         if kind == 0 and bias is None and pre is None:
             return
         for r in range(top, bottom):
@@ -154,11 +150,7 @@ def dense_forward(
     save_pre: bool,
 ) -> None:
     kind, products = KIND_NUMBER[activation], out.size * x.shape[1]
-    if numba_blas.AVAILABLE:
-        _run_products(_forward(kind, 1), products, out, pre, x, weight, bias, float(alpha))
-    else:
-        host(np.matmul, x, weight, out if pre is None else pre)
-        _forward(kind, 0)(parts_for(out.size), out, pre, x, weight, bias, float(alpha))
+    _run_products(_forward(kind), products, out, pre, x, weight, bias, float(alpha))
 
 
 def dense_backward(
@@ -183,28 +175,19 @@ def dense_backward(
         _backward(KIND_NUMBER[activation])(parts, gradient, sums, dout, saved, float(alpha))
         if dbias is not None:
             _add_rows(1, dbias, sums)
-    if numba_blas.AVAILABLE:
-        absent = workspace((0, 0), dout.dtype)
-        _run_products(
-            _products_backward,
-            dout.size * x.shape[1],
-            absent if dx is None else dx,
-            absent if dweight is None else dweight,
-            gradient,
-            x,
-            weight,
-        )
-        return
-    if dx is not None:
-        host(np.matmul, gradient, weight.T, dx)
-    if dweight is not None:
-        host(np.matmul, x.T, gradient, dweight)
+    absent = workspace((0, 0), dout.dtype)
+    _run_products(
+        _products_backward,
+        dout.size * x.shape[1],
+        absent if dx is None else dx,
+        absent if dweight is None else dweight,
+        gradient,
+        x,
+        weight,
+    )
 
 
 def matmul(out: Array, a: Array, b: Array) -> None:
-    if not numba_blas.AVAILABLE:
-        host(np.matmul, a, b, out)
-        return
     if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:  # one tall product
         a, out = a.reshape(-1, a.shape[-1]), out.reshape(-1, out.shape[-1])
     a_index, b_index = _pairs(a.shape[:-2], b.shape[:-2])

@@ -146,17 +146,9 @@ def test_scatter_adds_in_ascending_order(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("size", [(1, 300, 700), (700, 300, 1), (300, 1, 700), (257, 65, 129)])
 @pytest.mark.parametrize("activation", ["identity", "relu", "gelu"])
-@pytest.mark.parametrize("own_gemm", [True, False])
-def test_dense_with_and_without_openblas(
-    size: tuple[int, int, int],
-    activation: str,
-    own_gemm: bool,
-    rng: np.random.Generator,
-    monkeypatch: pytest.MonkeyPatch,
+def test_dense_at_sizes_that_threads_share(
+    size: tuple[int, int, int], activation: str, rng: np.random.Generator
 ) -> None:
-    if own_gemm and not numba_blas.AVAILABLE:
-        pytest.skip("this NumPy has no OpenBLAS that a loop can call")
-    monkeypatch.setattr(numba_blas, "AVAILABLE", own_gemm)
     n, k, m = size
     x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((n, k), (k, m), (m,)))
     common = {"activation": activation, "alpha": 0.0}
