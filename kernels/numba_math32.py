@@ -15,6 +15,7 @@ from numba.extending import register_jitable
 from .numba_intrinsics import bitcast, clamp
 from .numba_loop import STRICT
 
+# i4(...) around every sum of integers, because Numba takes two int32 to an int64.
 f4, i4 = np.float32, np.int32
 ZERO, HALF, ONE, TWO = f4(0.0), f4(0.5), f4(1.0), f4(2.0)
 INFINITY, NAN = f4(np.inf), f4(np.nan)
@@ -22,7 +23,7 @@ LOG2_E = f4(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)  # ln 2 = high + low; n * high is exact
 ROUNDER = f4(12582912.0)  # 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits
 ROUNDER_BITS = i4(0x4B400000)
-SQRT_HALF = f4(0.707106781186547524)
+SQRT_HALF_BITS = i4(0x3F3504F3)
 TWO_OVER_SQRT_PI = f4(1.12837916709551257)
 SMALLEST_NORMAL, SCALE_23 = f4(2.0**-126), f4(2.0**23)
 
@@ -37,7 +38,7 @@ def _reduce(x: Any) -> Any:
     rounded = x * LOG2_E + ROUNDER
     n = rounded - ROUNDER
     r = x - n * LN2_HIGH
-    return float_to_bits(rounded) - ROUNDER_BITS, r - n * LN2_LOW
+    return i4(float_to_bits(rounded) - ROUNDER_BITS), r - n * LN2_LOW
 
 
 @register_jitable(**STRICT)
@@ -53,7 +54,7 @@ def _expm1_polynomial(r: Any) -> Any:
 
 @register_jitable(**STRICT)
 def _power_of_two(n: Any) -> Any:
-    return bits_to_float((n + i4(127)) << i4(23))
+    return bits_to_float(i4((n + i4(127)) << i4(23)))
 
 
 @register_jitable(**STRICT)
@@ -61,8 +62,8 @@ def exp(x: Any) -> Any:
     # Beyond these bounds the result is 0 or infinity. Two factors, because 2^n alone need not be a
     # normal number.
     n, r = _reduce(clamp(x, f4(-104.0), f4(89.0)))
-    first = n >> i4(1)
-    return (_expm1_polynomial(r) + ONE) * _power_of_two(first) * _power_of_two(n - first)
+    first = i4(n >> i4(1))
+    return (_expm1_polynomial(r) + ONE) * _power_of_two(first) * _power_of_two(i4(n - first))
 
 
 @register_jitable(**STRICT)
@@ -74,14 +75,13 @@ def expm1(x: Any) -> Any:
 
 
 @register_jitable(**STRICT)
-def log(x: Any) -> Any:
+def _log_plus(x: Any, lost: Any) -> Any:
+    """log(x) + lost for positive x, of which lost is a small part."""
     tiny = x < SMALLEST_NORMAL
     bits = float_to_bits(x * SCALE_23 if tiny else x)
-    exponent = ((bits >> i4(23)) & i4(255)) - (i4(149) if tiny else i4(126))
-    m = bits_to_float((bits & i4(0x007FFFFF)) | i4(0x3F000000))  # in [0.5, 1)
-    low = m < SQRT_HALF
-    n = f4(exponent - (i4(1) if low else i4(0)))
-    m = (m + m if low else m) - ONE
+    exponent = i4(i4(bits - SQRT_HALF_BITS) >> i4(23))
+    m = bits_to_float(i4(bits - (exponent << i4(23)))) - ONE  # in [sqrt 1/2 - 1, sqrt 2 - 1)
+    n = f4(exponent) - (f4(23.0) if tiny else ZERO)
     y = m * f4(7.0376836292e-2) + f4(-1.1514610310e-1)
     y = y * m + f4(1.1676998740e-1)
     y = y * m + f4(-1.2420140846e-1)
@@ -91,8 +91,13 @@ def log(x: Any) -> Any:
     y = y * m + f4(-2.4999993993e-1)
     y = y * m + f4(3.3333331174e-1)
     square = m * m
-    y = y * m * square + n * LN2_LOW - HALF * square
-    value = m + y + n * LN2_HIGH
+    y = y * m * square + (n * LN2_LOW + lost) - HALF * square
+    return m + y + n * LN2_HIGH
+
+
+@register_jitable(**STRICT)
+def log(x: Any) -> Any:
+    value = _log_plus(x, ZERO)
     value = x if x >= INFINITY else value
     value = -INFINITY if x == ZERO else value
     return value if x >= ZERO else NAN
@@ -101,9 +106,10 @@ def log(x: Any) -> Any:
 @register_jitable(**STRICT)
 def log1p(x: Any) -> Any:
     u = ONE + x
-    lost = (x - (u - ONE)) / u  # what the rounding of 1 + x lost, to first order
-    value = log(u) + (lost if u > ZERO and u < INFINITY else ZERO)
-    return x if x == ZERO else value  # keeps the sign of zero
+    value = _log_plus(u, (x - (u - ONE)) / u)  # what the rounding of 1 + x lost, to first order
+    value = x if x >= INFINITY or x == ZERO else value  # keeps the sign of zero
+    value = -INFINITY if u == ZERO else value
+    return value if u >= ZERO else NAN
 
 
 @register_jitable(**STRICT)
