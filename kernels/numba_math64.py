@@ -1,7 +1,7 @@
 """exp, log, tanh and erf for float64, without a branch: see numba_math.
 
 exp, expm1  e^x = 2^n e^r, |r| <= ln 2 / 2; e^r by its Taylor series, whose rest is 4e-18
-log, log1p  the series of log((1 + s) / (1 - s)) in FDLIBM's minimax form (Sun Microsystems, e_log.c)
+log, log1p  the series of log((1 + s) / (1 - s)) in minimax form, from FDLIBM (Sun, e_log.c)
 tanh        (1 - e^-2x) / (1 + e^-2x) by expm1
 erf         Cody's rational functions (see erf.py); |x| > 4 needs no third one: 1 - erf(x) is less
             than 2e-8 there, and the second one good to eight digits
