@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import SERIAL_BELOW, chosen_by_kind, flat, loop, loops, parts_for, region, share
-from ..numba_math import exp, expm1, log, log1p, maximum, minimum
+from ..numba_math import exp, expm1, log, log1p
 from ..spec import Array
 from . import reference
 from .reference import ARITHMETIC, COMPARISON, UNARY

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..numba_intrinsics import maximum
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
-from ..numba_math import exp, log, log1p, maximum, sigmoid
+from ..numba_math import exp, log, log1p, sigmoid
 from ..spec import Array
 from .reference import BCE_EPSILON, LOG_FLOOR
 

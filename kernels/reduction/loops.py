@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import chosen_by_kind, loop, loops, parts_for, share
-from ..numba_math import maximum, minimum
 from ..spec import Array
 
 OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split

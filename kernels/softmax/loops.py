@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..numba_intrinsics import maximum
 from ..numba_loop import loop, parts_for, share
-from ..numba_math import exp, log, maximum
+from ..numba_math import exp, log
 from ..spec import Array
 
 
