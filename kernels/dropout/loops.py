@@ -1,8 +1,10 @@
 """Dropout in one pass: the mask is drawn where it is used, in both directions, and never stored."""
 
+import numpy as np
+
 from ..numba_loop import flat, loop, parts_for, share
-from ..numba_philox import philox_block
-from ..random.loops import BLOCK, SERIAL_BELOW
+from ..numba_philox import BLOCK, STRETCH, philox_words
+from ..random.loops import SERIAL_BELOW
 from ..spec import Array
 from .reference import threshold
 
@@ -13,22 +15,15 @@ def _mask(
 ) -> None:
     """out = x scale where the element's random word is `least` or more, else 0."""
     n = out.size
-    seed_low, seed_high, step = key[0], key[1], key[2]
     factor, zero = x.dtype.type(scale), x.dtype.type(0)
+    words = np.empty(STRETCH * BLOCK, np.uint32)
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
-    whole = min(high, n // BLOCK)
-    for block in range(low, whole):
-        w0, w1, w2, w3 = philox_block(block, stream, step, seed_low, seed_high)
-        i = BLOCK * block
-        out[i] = x[i] * factor if w0 >= least else zero
-        out[i + 1] = x[i + 1] * factor if w1 >= least else zero
-        out[i + 2] = x[i + 2] * factor if w2 >= least else zero
-        out[i + 3] = x[i + 3] * factor if w3 >= least else zero
-    for block in range(whole, high):
-        words = philox_block(block, stream, step, seed_low, seed_high)
-        for j in range(n - BLOCK * block):
-            i = BLOCK * block + j
-            out[i] = x[i] * factor if words[j] >= least else zero
+    for block in range(low, high, STRETCH):
+        last = min(block + STRETCH, high)
+        philox_words(words[: BLOCK * (last - block)], block, stream, key)
+        o, u = out[BLOCK * block : BLOCK * last], x[BLOCK * block : BLOCK * last]
+        for i in range(o.size):
+            o[i] = u[i] * factor if words[i] >= least else zero
 
 
 def dropout_forward(
