@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba")
+pytest.importorskip("numba")
 
+import numba
 from tercet.kernels import FAMILY_OF, TABLE, numba_loop
 from tercet.kernels.activation.loops import KIND_NUMBER as ACTIVATION
 from tercet.kernels.elementwise.loops import UNARY_NUMBER
