@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..numba_intrinsics import maximum
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
 from ..numba_math import exp, log, log1p, sigmoid
+from ..numba_rows import exponentials, probabilities, rows_of_stretch
 from ..spec import Array
 from .reference import BCE_EPSILON, LOG_FLOOR
 
@@ -168,34 +168,34 @@ def _cross_entropy_forward(
     zero, one = f(0), f(1)
     hard, soft = f(1.0 - label_smoothing), f(label_smoothing / classes)
     norm = zero
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        z, y = logits[r], target[r]
-        top = f(-np.inf)
-        for j in range(classes):
-            top = maximum(top, z[j])
-        total = zero
-        for j in range(classes):
-            total += exp(z[j] - top)
-        log_total = log(total)
-        stats[0, r], stats[1, r] = top, log_total
-        if y == ignore_index:
-            losses[r] = zero
-            continue
-        label = min(max(y, 0), classes - 1)
-        weight = one if class_weight is None else class_weight[label]
-        norm += weight
-        if label != y:
-            losses[r] = f(np.nan)
-            continue
-        loss = hard * weight * (log_total - (z[label] - top))
-        if soft > zero:
-            spread = zero
-            for j in range(classes):
-                surprise = log_total - (z[j] - top)
-                spread += surprise if class_weight is None else class_weight[j] * surprise
-            loss += soft * spread
-        losses[r] = loss if sample_weight is None else loss * sample_weight[r]
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    scratch = np.empty(step * classes, logits.dtype)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        tops, logs = stats[0, low:high], stats[1, low:high]
+        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        for i in range(logs.size):
+            logs[i] = log(logs[i])
+        for r in range(low, high):
+            z, y, top, log_total = logits[r], target[r], stats[0, r], stats[1, r]
+            if y == ignore_index:
+                losses[r] = zero
+                continue
+            label = min(max(y, 0), classes - 1)
+            weight = one if class_weight is None else class_weight[label]
+            norm += weight
+            if label != y:
+                losses[r] = f(np.nan)
+                continue
+            loss = hard * weight * (log_total - (z[label] - top))
+            if soft > zero:
+                spread = zero
+                for j in range(classes):
+                    surprise = log_total - (z[j] - top)
+                    spread += surprise if class_weight is None else class_weight[j] * surprise
+                loss += soft * spread
+            losses[r] = loss if sample_weight is None else loss * sample_weight[r]
     norms[t] = norm
 
 
@@ -222,29 +222,34 @@ def _cross_entropy_backward(
     whole = zero  # the sum of a target row's smoothed part
     for j in range(classes):
         whole += soft if class_weight is None else soft * class_weight[j]
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        d, z, y = dlogits[r], logits[r], target[r]
-        if y == ignore_index:
+    flat_d = dlogits.reshape(-1)
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        stretch = flat_d[classes * low : classes * high]
+        probabilities(stretch, logits[low:high], stats[0, low:high], stats[1, low:high])
+        for r in range(low, high):
+            d, y = dlogits[r], target[r]
+            if y == ignore_index:
+                for j in range(classes):
+                    d[j] = zero
+                continue
+            if not 0 <= y < classes:
+                for j in range(classes):
+                    d[j] = f(np.nan)
+                continue
+            factor = (dout[0] if dout.size == 1 else dout[r]) / norm[0]
+            if sample_weight is not None:
+                factor *= sample_weight[r]
+            hit = hard if class_weight is None else hard * class_weight[y]
+            mass = factor * (whole + hit)
             for j in range(classes):
-                d[j] = zero
-            continue
-        if not 0 <= y < classes:
-            for j in range(classes):
-                d[j] = f(np.nan)
-            continue
-        factor = (dout[0] if dout.size == 1 else dout[r]) / norm[0]
-        if sample_weight is not None:
-            factor *= sample_weight[r]
-        hit = hard if class_weight is None else hard * class_weight[y]
-        top, log_total, mass = stats[0, r], stats[1, r], factor * (whole + hit)
-        for j in range(classes):
-            shifted = z[j] - top
-            d[j] = mass * exp(shifted - log_total)
-        d[y] -= factor * hit
-        if soft > zero:
-            for j in range(classes):
-                d[j] -= factor * (soft if class_weight is None else soft * class_weight[j])
+                d[j] *= mass
+            d[y] -= factor * hit
+            if soft > zero:
+                for j in range(classes):
+                    d[j] -= factor * (soft if class_weight is None else soft * class_weight[j])
 
 
 @loop
@@ -262,24 +267,24 @@ def _soft_forward(
     f = logits.dtype.type
     classes = logits.shape[1]
     hard, soft = f(1.0 - label_smoothing), f(label_smoothing / classes)
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        z, y = logits[r], target[r]
-        top = f(-np.inf)
-        for j in range(classes):
-            top = maximum(top, z[j])
-        total = f(0)
-        for j in range(classes):
-            total += exp(z[j] - top)
-        log_total = log(total)
-        stats[0, r], stats[1, r] = top, log_total
-        loss = f(0)
-        for j in range(classes):
-            weight = hard * y[j] + soft
-            if class_weight is not None:
-                weight *= class_weight[j]
-            loss += weight * (log_total - (z[j] - top))
-        losses[r] = loss if sample_weight is None else loss * sample_weight[r]
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    scratch = np.empty(step * classes, logits.dtype)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        tops, logs = stats[0, low:high], stats[1, low:high]
+        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        for i in range(logs.size):
+            logs[i] = log(logs[i])
+        for r in range(low, high):
+            z, y, top, log_total = logits[r], target[r], stats[0, r], stats[1, r]
+            loss = f(0)
+            for j in range(classes):
+                weight = hard * y[j] + soft
+                if class_weight is not None:
+                    weight *= class_weight[j]
+                loss += weight * (log_total - (z[j] - top))
+            losses[r] = loss if sample_weight is None else loss * sample_weight[r]
 
 
 @loop
