@@ -11,9 +11,20 @@ from .reference import threshold
 
 @loop
 def _mask(
-    t: int, parts: int, out: Array, x: Array, key: Array, stream: int, least: int, scale: float
+    t: int,
+    parts: int,
+    out: Array,
+    kept: Array,
+    x: Array,
+    key: Array,
+    stream: int,
+    least: int,
+    scale: float,
 ) -> None:
-    """out = x scale where the element's random word is `least` or more, else 0."""
+    """out = x scale where the element's random word is `least` or more, else 0; kept = key."""
+    if kept is not None and t == 0:
+        for i in range(key.size):
+            kept[i] = key[i]
     n = out.size
     factor, zero = x.dtype.type(scale), x.dtype.type(0)
     words = np.empty(STRETCH * BLOCK, np.uint32)
@@ -29,13 +40,16 @@ def _mask(
 def dropout_forward(
     out: Array, key: Array, x: Array, state: Array, *, p: float, stream: int
 ) -> None:
-    key[...] = state
-    dropout_backward(out, x, state, p=p, stream=stream)
+    _run(out, key, x, state, p, stream)
 
 
 def dropout_backward(dx: Array, dout: Array, key: Array, *, p: float, stream: int) -> None:
-    parts = parts_for(dx.size, serial_below=SERIAL_BELOW)
-    _mask(parts, flat(dx), flat(dout), key, stream, threshold(p), 1.0 / (1.0 - p))
+    _run(dx, None, dout, key, p, stream)
+
+
+def _run(out: Array, kept: Array | None, x: Array, key: Array, p: float, stream: int) -> None:
+    parts = parts_for(x.size, serial_below=SERIAL_BELOW)
+    _mask(parts, flat(out), kept, flat(x), key, stream, threshold(p), 1.0 / (1.0 - p))
 
 
 LOOPS = {"dropout_forward": dropout_forward, "dropout_backward": dropout_backward}

@@ -324,6 +324,31 @@ def _soft_backward(
             d[j] = factor * (exp(shifted - log_total) * whole - d[j])
 
 
+@loop
+def _total(t: int, parts: int, out: Array, losses: Array, divisor: float) -> None:
+    total = 0.0
+    for i in range(losses.size):
+        total += np.float64(losses[i])
+    out[0] = total / divisor
+
+
+@loop
+def _weighted_total(
+    t: int, parts: int, out: Array, norm: Array, losses: Array, norms: Array, mean: bool
+) -> None:
+    """norm = the sum of norms, or 1 if there is no mean; out = the sum of losses / norm."""
+    weights = 0.0 if mean else 1.0
+    if mean:
+        for i in range(norms.size):
+            weights += np.float64(norms[i])
+    norm[0] = weights
+    if out is not None:
+        total = 0.0
+        for i in range(losses.size):
+            total += np.float64(losses[i])
+        out[0] = total / weights
+
+
 def pointwise_loss_forward(
     out: Array,
     x: Array,
@@ -340,7 +365,7 @@ def pointwise_loss_forward(
     arguments = (flat(x), flat(target), sample_weight, _width(x, sample_weight), float(delta))
     _pointwise_forward(KIND_NUMBER[kind])(parts, losses, sums, *arguments)
     if losses is None:
-        out[...] = _reduced(sums, reduction, x.size)
+        _total(1, flat(out), sums, float(x.size) if reduction == "mean" else 1.0)
 
 
 def pointwise_loss_backward(
@@ -387,9 +412,8 @@ def cross_entropy_forward(
     norms = np.empty(parts, logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing), ignore_index)
     _cross_entropy_forward(parts, losses, norms, stats, *arguments)
-    norm[...] = norms.sum() if reduction == "mean" else 1
-    if losses is not out:
-        out[...] = _reduced(losses, reduction, norm)
+    target_of_sum = None if losses is out else flat(out)
+    _weighted_total(1, target_of_sum, flat(norm), losses, norms, reduction == "mean")
 
 
 def cross_entropy_backward(
@@ -437,7 +461,7 @@ def soft_cross_entropy_forward(
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing))
     _soft_forward(parts_for(logits.size, rows), losses, stats, *arguments)
     if losses is not out:
-        out[...] = _reduced(losses, reduction, rows)
+        _total(1, flat(out), losses, float(rows) if reduction == "mean" else 1.0)
 
 
 def soft_cross_entropy_backward(
@@ -469,14 +493,6 @@ def soft_cross_entropy_backward(
 def _width(x: Array, sample_weight: Array | None) -> int:
     """Elements that share a weight."""
     return 1 if sample_weight is None else math.prod(x.shape[1:])
-
-
-def _reduced(losses: Array, reduction: str, norm: Any) -> Any:
-    total = losses.sum()
-    if reduction == "sum":
-        return total
-    with np.errstate(all="ignore"):  # a mean of nothing is NaN
-        return total / losses.dtype.type(norm)
 
 
 LOOPS = {

@@ -14,6 +14,11 @@ from .reference import NORM_EPSILON
 
 
 @loop
+def _advance(t: int, parts: int, hyper: Array) -> None:
+    hyper[1] += 1
+
+
+@loop
 def _sgd(
     t: int,
     parts: int,
@@ -165,6 +170,10 @@ def _clip_by_value(t: int, parts: int, grad: Array, limit: float) -> None:
         g[i] = top if g[i] > top else (-top if g[i] < -top else g[i])
 
 
+def advance(hyper: Array) -> None:
+    _advance(1, hyper)
+
+
 def sgd_update(
     param: Array,
     velocity: Array | None,
@@ -247,6 +256,7 @@ def clip_by_value(grad: Array, *, limit: float) -> None:
 
 
 LOOPS = {
+    "advance": advance,
     "sgd_update": sgd_update,
     "adam_update": adam_update,
     "rmsprop_update": rmsprop_update,

@@ -3,8 +3,7 @@
 Forward, threads split whichever axis is long enough: `outer` or `inner`, where each result has one
 thread, or else n, where each thread leaves its partial results and these are reduced in turn, in
 the order of the threads. Memory is read in order: with inner = 1 a row is reduced in vector lanes,
-otherwise rows of `inner` elements are accumulated. argmax and argmin are left to NumPy, whose
-search is vector code already.
+otherwise rows of `inner` elements are accumulated.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from numba.extending import register_jitable
 from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
 from ..spec import Array
+from . import reference
 
 OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split
 SUM, MAX, MIN = 0, 1, 2
@@ -153,6 +153,48 @@ def _to_extremes_columns(
                 d[i] = each[i] if u[i] == top[i] else zero
 
 
+@loops
+def _arg_rows(kind: int) -> Callable[..., None]:
+    start = START[kind]
+
+    def argreduce_rows(t: int, parts: int, out: Array, x: Array) -> None:
+        """x: (outer, n); out: (outer,)."""
+        low, high = share(x.shape[0], parts, t)
+        for o in range(low, high):
+            u = x[o]
+            best = x.dtype.type(start)
+            for j in range(u.size):
+                best = combine(kind, best, u[j])
+            # NaN counts as the largest and as the smallest number.
+            at = 0
+            while not (u[at] == best or u[at] != u[at]):
+                at += 1
+            out[o] = at
+
+    return argreduce_rows
+
+
+@loops
+def _arg_columns(kind: int) -> Callable[..., None]:
+    def argreduce_columns(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+        """x: (outer, n, inner); out: (outer, inner)."""
+        o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
+        best = np.empty(i1 - i0, x.dtype)
+        for o in range(o0, o1):
+            at, first = out[o, i0:i1], x[o, 0, i0:i1]
+            for i in range(best.size):
+                best[i], at[i] = first[i], 0
+            for j in range(1, n):
+                u = x[o, j, i0:i1]
+                for i in range(best.size):
+                    better = u[i] > best[i] if kind == MAX else u[i] < best[i]
+                    better |= (u[i] != u[i]) & (best[i] == best[i])
+                    best[i] = u[i] if better else best[i]
+                    at[i] = j if better else at[i]
+
+    return argreduce_columns
+
+
 def reduce_forward(out: Array, x: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
     number, parts = KIND_NUMBER[kind], parts_for(x.size)
@@ -187,7 +229,19 @@ def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) 
         _to_extremes_columns(parts, dx, dout, x, out, OUTER if outer >= inner else INNER)
 
 
+def argreduce(out: Array, x: Array, *, kind: str) -> None:
+    outer, n, inner = x.shape
+    if x.dtype.kind != "f":
+        reference.argreduce(np, out, x, kind=kind)
+    elif inner == 1:
+        _arg_rows(KIND_NUMBER[kind])(parts_for(x.size, outer), flat(out), x.reshape(outer, n))
+    else:
+        axis = OUTER if outer >= inner else INNER
+        _arg_columns(KIND_NUMBER[kind])(parts_for(x.size), out, x, axis)
+
+
 LOOPS = {
     "reduce_forward": reduce_forward,
     "reduce_backward": reduce_backward,
+    "argreduce": argreduce,
 }

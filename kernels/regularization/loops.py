@@ -19,6 +19,15 @@ def _forward(t: int, parts: int, sums: Array, w: Array) -> None:
 
 
 @loop
+def _weigh(t: int, parts: int, out: Array, sums: Array, l1: float, l2: float) -> None:
+    absolute = square = 0.0
+    for i in range(sums.shape[0]):
+        absolute += np.float64(sums[i, 0])
+        square += np.float64(sums[i, 1])
+    out[0] = l1 * absolute + l2 * square
+
+
+@loop
 def _backward(t: int, parts: int, dw: Array, dout: Array, w: Array, l1: float, l2: float) -> None:
     low, high = share(w.size, parts, t)
     d, u = dw[low:high], w[low:high]
@@ -33,8 +42,7 @@ def penalty_forward(out: Array, w: Array, *, l1: float, l2: float) -> None:
     parts = parts_for(w.size)
     sums = np.empty((parts, 2), w.dtype)
     _forward(parts, sums, flat(w))
-    absolute, square = sums.sum(axis=0)
-    out[...] = l1 * absolute + l2 * square
+    _weigh(1, flat(out), sums, float(l1), float(l2))
 
 
 def penalty_backward(dw: Array, dout: Array, w: Array, *, l1: float, l2: float) -> None:
