@@ -26,6 +26,10 @@ from . import numba_math32, numba_math64
 from .numba_loop import STRICT
 
 
+# Elements below which a loop that computes one of these functions runs serially.
+SERIAL_BELOW = 1 << 13
+
+
 def _by_dtype(name: str) -> Any:
     """A function of one float, with a float32 and a float64 implementation."""
     by_dtype = {types.float32: getattr(numba_math32, name)}

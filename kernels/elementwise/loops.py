@@ -1,8 +1,9 @@
 """Elementwise basics in one pass each.
 
-The loops take the common cases: operands of one shape, a scalar, or a row repeated over all rows (a
-bias, a scale). Dtypes other than the floating ones, and operands that broadcast in unusual ways,
-are left to the reference.
+NumPy's own loops for two operands are vector code already, and as fast until threads help. So for
+these, arrays too small for threads, dtypes other than the floating ones, and operands that
+broadcast in unusual ways are left to the reference. The loops here take the large common cases:
+operands of one shape, a scalar, or a row repeated over all rows (a bias, a scale).
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..numba_intrinsics import maximum, minimum
-from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, region, share
+from ..numba_loop import SERIAL_BELOW, chosen_by_kind, flat, loop, loops, parts_for, region, share
 from ..numba_math import exp, expm1, log, log1p
 from ..spec import Array
 from . import reference
@@ -298,14 +299,14 @@ def _spread_of(x: Array, shape: tuple[int, ...]) -> int | None:
     if x.shape == shape:
         return WHOLE
     row = x.shape
-    while row and row[0] == 1:
+    while row[0] == 1:
         row = row[1:]
     return ROW if shape[len(shape) - len(row) :] == row else None
 
 
 def _spreads(out: Array, a: Array, b: Array) -> tuple[int, int] | None:
     """How a and b spread over out, or None if the reference had better do it."""
-    if a.dtype.kind != "f" or a.dtype != b.dtype:
+    if out.size < SERIAL_BELOW or a.dtype.kind != "f" or a.dtype != b.dtype:
         return None
     spreads = _spread_of(a, out.shape), _spread_of(b, out.shape)
     if None in spreads or WHOLE not in spreads:

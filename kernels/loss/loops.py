@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
-from ..numba_math import exp, log, log1p, sigmoid
+from ..numba_math import SERIAL_BELOW, exp, log, log1p, sigmoid
 from ..numba_rows import exponentials, probabilities, rows_of_stretch
 from ..spec import Array
 from .reference import BCE_EPSILON, LOG_FLOOR
@@ -407,7 +407,7 @@ def cross_entropy_forward(
     reduction: str,
 ) -> None:
     rows = logits.shape[0]
-    parts = parts_for(logits.size, rows)
+    parts = parts_for(logits.size, rows, SERIAL_BELOW)
     losses = out if reduction == "none" else np.empty(rows, logits.dtype)
     norms = np.empty(parts, logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing), ignore_index)
@@ -431,7 +431,7 @@ def cross_entropy_backward(
     reduction: str,
 ) -> None:
     _cross_entropy_backward(
-        parts_for(logits.size, logits.shape[0]),
+        parts_for(logits.size, logits.shape[0], SERIAL_BELOW),
         dlogits,
         flat(dout),
         logits,
@@ -459,7 +459,7 @@ def soft_cross_entropy_forward(
     rows = logits.shape[0]
     losses = out if reduction == "none" else np.empty(rows, logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing))
-    _soft_forward(parts_for(logits.size, rows), losses, stats, *arguments)
+    _soft_forward(parts_for(logits.size, rows, SERIAL_BELOW), losses, stats, *arguments)
     if losses is not out:
         _total(1, flat(out), losses, float(rows) if reduction == "mean" else 1.0)
 
@@ -477,7 +477,7 @@ def soft_cross_entropy_backward(
     reduction: str,
 ) -> None:
     _soft_backward(
-        parts_for(logits.size, logits.shape[0]),
+        parts_for(logits.size, logits.shape[0], SERIAL_BELOW),
         dlogits,
         flat(dout),
         logits,

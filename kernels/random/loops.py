@@ -6,7 +6,7 @@ from ..numba_loop import flat, loop, parts_for, share
 from ..numba_philox import BLOCK, STRETCH, philox_words
 from ..spec import Array
 
-SERIAL_BELOW = 1 << 12  # elements; ten rounds a block cost more than a plain loop's pass
+SERIAL_BELOW = 1 << 13  # elements; ten rounds a block cost more than a plain loop's pass
 UNIT = 2.0**-24
 
 

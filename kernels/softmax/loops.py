@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..numba_loop import loop, parts_for, share
-from ..numba_math import exp, log
+from ..numba_math import SERIAL_BELOW, exp, log
 from ..numba_rows import exponentials, rows_of_stretch
 from ..spec import Array
 
@@ -70,19 +70,19 @@ def _log_softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array
 
 
 def softmax_forward(out: Array, x: Array) -> None:
-    _softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+    _softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
 
 
 def softmax_backward(dx: Array, dout: Array, out: Array) -> None:
-    _softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+    _softmax_backward(parts_for(out.size, out.shape[0], SERIAL_BELOW), dx, dout, out)
 
 
 def log_softmax_forward(out: Array, x: Array) -> None:
-    _log_softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+    _log_softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
 
 
 def log_softmax_backward(dx: Array, dout: Array, out: Array) -> None:
-    _log_softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+    _log_softmax_backward(parts_for(out.size, out.shape[0], SERIAL_BELOW), dx, dout, out)
 
 
 LOOPS = {
