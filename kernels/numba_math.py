@@ -25,7 +25,6 @@ from numba.extending import overload, register_jitable
 from . import numba_math32, numba_math64
 from .numba_loop import STRICT
 
-
 # Elements below which a loop that computes one of these functions runs serially.
 SERIAL_BELOW = 1 << 13
 

@@ -17,8 +17,11 @@ def _softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
     for low in range(first, end, step):
         high = min(low + step, end)
         exponentials(flat_out[columns * low : columns * high], tops, totals, x[low:high])
+        # By way of memory: LLVM would make o / total of o * (1 / total), a division an element.
+        for i in range(high - low):
+            totals[i] = one / totals[i]
         for r in range(low, high):
-            o, scale = out[r], one / totals[r - low]
+            o, scale = out[r], totals[r - low]
             for j in range(o.size):
                 o[j] *= scale
 
