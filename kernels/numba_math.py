@@ -31,15 +31,17 @@ SERIAL_BELOW = 1 << 13
 
 def _by_dtype(name: str) -> Any:
     """A function of one float, with a float32 and a float64 implementation."""
-    by_dtype = {types.float32: getattr(numba_math32, name)}
-    by_dtype[types.float64] = getattr(numba_math64, name)
+    by_dtype: dict[Any, Any] = {
+        types.float32: getattr(numba_math32, name),
+        types.float64: getattr(numba_math64, name),
+    }
 
     def function(x: Any) -> Any:
         raise NotImplementedError("only inside a compiled loop")
 
     @overload(function, jit_options=STRICT)
     def choose(x: Any) -> Any:
-        chosen: Any = by_dtype.get(x)
+        chosen = by_dtype.get(x)
 
         def implementation(x: Any) -> Any:
             return chosen(x)

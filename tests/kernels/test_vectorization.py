@@ -69,6 +69,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_matmul": {None},
 }
 
+REGISTERS: tuple[str, ...]
 if platform.machine() in ("arm64", "aarch64"):
     JUMP = re.compile(r"\s+(?:b\.\w+|cbn?z|tbn?z)\s.*?(\.?L\w+)$")
     REGISTERS = (r"\bv\d+\.(?:4s|2d|16b)",)
