@@ -37,9 +37,9 @@ from numba.extending import intrinsic, overload, register_jitable
 from . import numba_blas, observing
 from .numba_cache import cached_njit, sources_digest
 
-# Elements below which a loop runs serially: starting threads costs some 2 us, as much as 2^14
-# elements of a plain loop.
-SERIAL_BELOW = 1 << 14
+# Elements below which a loop runs serially: starting threads costs some 2 us, and they fetch what
+# the other core has in its cache. Together that is as much as 2^15 elements of a plain loop.
+SERIAL_BELOW = 1 << 15
 
 # The order of operations as written, but a product and a sum may become one instruction.
 STRICT: Any = {"fastmath": {"contract"}, "forceinline": True}

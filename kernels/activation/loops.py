@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..numba_loop import chosen_by_kind, flat, loops, parts_for, share
-from ..numba_math import erf, exp, expm1, log1p, sigmoid, tanh
+from ..numba_math import SERIAL_BELOW, erf, exp, expm1, log1p, sigmoid, tanh
 from ..spec import Array
 from .reference import (
     GELU_CUBIC,
@@ -20,6 +20,8 @@ from .reference import (
     SQRT_HALF,
 )
 
+# Without exponentials: as cheap as a copy.
+PLAIN = ("identity", "relu", "leaky_relu", "hard_sigmoid", "hard_swish")
 KIND_NUMBER = {name: number for number, name in enumerate(KINDS)}
 # e^20 + 1 = e^20 in both dtypes as far as mish can tell, and its square does not overflow.
 MISH_LINEAR = 20.0
@@ -187,13 +189,17 @@ def _backward(kind: int) -> Callable[..., None]:
     return activation_backward
 
 
+def _parts(size: int, kind: str) -> int:
+    return parts_for(size) if kind in PLAIN else parts_for(size, serial_below=SERIAL_BELOW)
+
+
 def activation_forward(out: Array, x: Array, *, kind: str, alpha: float) -> None:
-    _forward(KIND_NUMBER[kind])(parts_for(x.size), flat(out), flat(x), float(alpha))
+    _forward(KIND_NUMBER[kind])(_parts(x.size, kind), flat(out), flat(x), float(alpha))
 
 
 def activation_backward(dx: Array, dout: Array, saved: Array, *, kind: str, alpha: float) -> None:
     loop = _backward(KIND_NUMBER[kind])
-    loop(parts_for(dx.size), flat(dx), flat(dout), flat(saved), float(alpha))
+    loop(_parts(dx.size, kind), flat(dx), flat(dout), flat(saved), float(alpha))
 
 
 LOOPS = {"activation_forward": activation_forward, "activation_backward": activation_backward}

@@ -1,10 +1,9 @@
-"""Elementwise basics over threads.
+"""Elementwise basics in one pass each.
 
-NumPy's own loops are vector code already, but run on one thread. So arrays too small for threads,
-dtypes other than the floating ones, and operands that broadcast in unusual ways are left to the
-reference. The loops here take the large common cases: operands of one shape, a scalar, or a row
-repeated over all rows (a bias, a scale). Copies and constants have no loop at all: memory's speed
-decides there.
+NumPy's own loops for two operands are vector code already, and as fast until threads help. So for
+these, arrays too small for threads, dtypes other than the floating ones, and operands that
+broadcast in unusual ways are left to the reference. The loops here take the large common cases:
+operands of one shape, a scalar, or a row repeated over all rows (a bias, a scale).
 """
 
 import math
@@ -13,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import SERIAL_BELOW, chosen_by_kind, flat, loop, loops, parts_for, region, share
-from ..numba_math import exp, expm1, log, log1p, maximum, minimum
+from ..numba_math import exp, expm1, log, log1p
 from ..observing import host
 from ..spec import Array
 from . import reference
@@ -241,6 +241,34 @@ def _clip_backward(
 
 
 @loop
+def _copy(t: int, parts: int, out: Array, x: Array) -> None:
+    low, high = share(x.size, parts, t)
+    o, u = out[low:high], x[low:high]
+    for i in range(o.size):
+        o[i] = u[i]
+
+
+@loop
+def _copy_view(t: int, parts: int, out: Array, x: Array) -> None:
+    """x: any four axes; the second is split."""
+    low, high = share(x.shape[1], parts, t)
+    for i in range(x.shape[0]):
+        for j in range(low, high):
+            for k in range(x.shape[2]):
+                o, u = out[i, j, k], x[i, j, k]
+                for m in range(o.size):
+                    o[m] = u[m]
+
+
+@loop
+def _fill(t: int, parts: int, out: Array, value: Any) -> None:
+    low, high = share(out.size, parts, t)
+    o = out[low:high]
+    for i in range(o.size):
+        o[i] = value
+
+
+@loop
 def _accumulate(t: int, parts: int, acc: Array, x: Array) -> None:
     low, high = share(x.size, parts, t)
     a, u = acc[low:high], x[low:high]
@@ -255,18 +283,12 @@ def _numpy(kernel: Callable[..., None], *arrays: Array | None, **attributes: Any
 
 
 def unary_forward(out: Array, x: Array, *, kind: str) -> None:
-    if x.size < SERIAL_BELOW:
-        _numpy(reference.unary_forward, out, x, kind=kind)
-    else:
-        _unary_forward(UNARY_NUMBER[kind])(parts_for(x.size), flat(out), flat(x))
+    _unary_forward(UNARY_NUMBER[kind])(parts_for(x.size), flat(out), flat(x))
 
 
 def unary_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) -> None:
-    if x.size < SERIAL_BELOW:
-        _numpy(reference.unary_backward, dx, dout, x, out, kind=kind)
-    else:
-        arrays = (flat(array) for array in (dx, dout, x, out))
-        _unary_backward(UNARY_NUMBER[kind])(parts_for(x.size), *arrays)
+    arrays = flat(dx), flat(dout), flat(x), flat(out)
+    _unary_backward(UNARY_NUMBER[kind])(parts_for(x.size), *arrays)
 
 
 def _spread_of(x: Array, shape: tuple[int, ...]) -> int | None:
@@ -356,24 +378,31 @@ def where(out: Array, condition: Array, a: Array, b: Array) -> None:
 
 
 def clip_forward(out: Array, x: Array, *, low: float, high: float) -> None:
-    if x.size < SERIAL_BELOW:
-        _numpy(reference.clip_forward, out, x, low=low, high=high)
-    else:
-        _clip_forward(parts_for(x.size), flat(out), flat(x), float(low), float(high))
+    _clip_forward(parts_for(x.size), flat(out), flat(x), float(low), float(high))
 
 
 def clip_backward(dx: Array, dout: Array, x: Array, *, low: float, high: float) -> None:
-    if x.size < SERIAL_BELOW:
-        _numpy(reference.clip_backward, dx, dout, x, low=low, high=high)
-    else:
-        _clip_backward(parts_for(x.size), flat(dx), flat(dout), flat(x), float(low), float(high))
+    arrays = flat(dx), flat(dout), flat(x)
+    _clip_backward(parts_for(x.size), *arrays, float(low), float(high))
 
 
 def accumulate(acc: Array, x: Array) -> None:
-    if x.size < SERIAL_BELOW:
-        _numpy(reference.accumulate, acc, x)
+    _accumulate(parts_for(x.size), flat(acc), flat(x))
+
+
+def copy(out: Array, x: Array, *, dtype: str) -> None:
+    parts = parts_for(x.size)
+    if x.flags.c_contiguous:
+        _copy(parts, flat(out), flat(x))
+    elif x.ndim <= 4:
+        shape = (1,) * (4 - x.ndim) + x.shape
+        _copy_view(parts, out.reshape(shape), x[(None,) * (4 - x.ndim)])
     else:
-        _accumulate(parts_for(x.size), flat(acc), flat(x))
+        reference.copy(np, out, x, dtype=dtype)
+
+
+def fill(out: Array, *, shape: tuple[int, ...], dtype: str, value: float) -> None:
+    _fill(parts_for(out.size), flat(out), out.dtype.type(value))
 
 
 LOOPS = {
@@ -385,4 +414,6 @@ LOOPS = {
     "clip_forward": clip_forward,
     "clip_backward": clip_backward,
     "accumulate": accumulate,
+    "copy": copy,
+    "fill": fill,
 }

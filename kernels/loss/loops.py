@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
-from ..numba_math import exp, log, log1p, maximum, sigmoid
-from ..observing import host, workspace
+from ..numba_math import SERIAL_BELOW, exp, log, log1p, sigmoid
+from ..numba_rows import exponentials, probabilities, rows_of_stretch
+from ..observing import workspace
 from ..spec import Array
 from .reference import BCE_EPSILON, LOG_FLOOR
 
@@ -168,34 +169,34 @@ def _cross_entropy_forward(
     zero, one = f(0), f(1)
     hard, soft = f(1.0 - label_smoothing), f(label_smoothing / classes)
     norm = zero
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        z, y = logits[r], target[r]
-        top = f(-np.inf)
-        for j in range(classes):
-            top = maximum(top, z[j])
-        total = zero
-        for j in range(classes):
-            total += exp(z[j] - top)
-        log_total = log(total)
-        stats[0, r], stats[1, r] = top, log_total
-        if y == ignore_index:
-            losses[r] = zero
-            continue
-        label = min(max(y, 0), classes - 1)
-        weight = one if class_weight is None else class_weight[label]
-        norm += weight
-        if label != y:
-            losses[r] = f(np.nan)
-            continue
-        loss = hard * weight * (log_total - (z[label] - top))
-        if soft > zero:
-            spread = zero
-            for j in range(classes):
-                surprise = log_total - (z[j] - top)
-                spread += surprise if class_weight is None else class_weight[j] * surprise
-            loss += soft * spread
-        losses[r] = loss if sample_weight is None else loss * sample_weight[r]
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    scratch = np.empty(step * classes, logits.dtype)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        tops, logs = stats[0, low:high], stats[1, low:high]
+        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        for i in range(logs.size):
+            logs[i] = log(logs[i])
+        for r in range(low, high):
+            z, y, top, log_total = logits[r], target[r], stats[0, r], stats[1, r]
+            if y == ignore_index:
+                losses[r] = zero
+                continue
+            label = min(max(y, 0), classes - 1)
+            weight = one if class_weight is None else class_weight[label]
+            norm += weight
+            if label != y:
+                losses[r] = f(np.nan)
+                continue
+            loss = hard * weight * (log_total - (z[label] - top))
+            if soft > zero:
+                spread = zero
+                for j in range(classes):
+                    surprise = log_total - (z[j] - top)
+                    spread += surprise if class_weight is None else class_weight[j] * surprise
+                loss += soft * spread
+            losses[r] = loss if sample_weight is None else loss * sample_weight[r]
     norms[t] = norm
 
 
@@ -222,29 +223,34 @@ def _cross_entropy_backward(
     whole = zero  # the sum of a target row's smoothed part
     for j in range(classes):
         whole += soft if class_weight is None else soft * class_weight[j]
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        d, z, y = dlogits[r], logits[r], target[r]
-        if y == ignore_index:
+    flat_d = dlogits.reshape(-1)
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        stretch = flat_d[classes * low : classes * high]
+        probabilities(stretch, logits[low:high], stats[0, low:high], stats[1, low:high])
+        for r in range(low, high):
+            d, y = dlogits[r], target[r]
+            if y == ignore_index:
+                for j in range(classes):
+                    d[j] = zero
+                continue
+            if not 0 <= y < classes:
+                for j in range(classes):
+                    d[j] = f(np.nan)
+                continue
+            factor = (dout[0] if dout.size == 1 else dout[r]) / norm[0]
+            if sample_weight is not None:
+                factor *= sample_weight[r]
+            hit = hard if class_weight is None else hard * class_weight[y]
+            mass = factor * (whole + hit)
             for j in range(classes):
-                d[j] = zero
-            continue
-        if not 0 <= y < classes:
-            for j in range(classes):
-                d[j] = f(np.nan)
-            continue
-        factor = (dout[0] if dout.size == 1 else dout[r]) / norm[0]
-        if sample_weight is not None:
-            factor *= sample_weight[r]
-        hit = hard if class_weight is None else hard * class_weight[y]
-        top, log_total, mass = stats[0, r], stats[1, r], factor * (whole + hit)
-        for j in range(classes):
-            shifted = z[j] - top
-            d[j] = mass * exp(shifted - log_total)
-        d[y] -= factor * hit
-        if soft > zero:
-            for j in range(classes):
-                d[j] -= factor * (soft if class_weight is None else soft * class_weight[j])
+                d[j] *= mass
+            d[y] -= factor * hit
+            if soft > zero:
+                for j in range(classes):
+                    d[j] -= factor * (soft if class_weight is None else soft * class_weight[j])
 
 
 @loop
@@ -262,24 +268,24 @@ def _soft_forward(
     f = logits.dtype.type
     classes = logits.shape[1]
     hard, soft = f(1.0 - label_smoothing), f(label_smoothing / classes)
-    low, high = share(logits.shape[0], parts, t)
-    for r in range(low, high):
-        z, y = logits[r], target[r]
-        top = f(-np.inf)
-        for j in range(classes):
-            top = maximum(top, z[j])
-        total = f(0)
-        for j in range(classes):
-            total += exp(z[j] - top)
-        log_total = log(total)
-        stats[0, r], stats[1, r] = top, log_total
-        loss = f(0)
-        for j in range(classes):
-            weight = hard * y[j] + soft
-            if class_weight is not None:
-                weight *= class_weight[j]
-            loss += weight * (log_total - (z[j] - top))
-        losses[r] = loss if sample_weight is None else loss * sample_weight[r]
+    first, end = share(logits.shape[0], parts, t)
+    step = rows_of_stretch(classes)
+    scratch = np.empty(step * classes, logits.dtype)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        tops, logs = stats[0, low:high], stats[1, low:high]
+        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        for i in range(logs.size):
+            logs[i] = log(logs[i])
+        for r in range(low, high):
+            z, y, top, log_total = logits[r], target[r], stats[0, r], stats[1, r]
+            loss = f(0)
+            for j in range(classes):
+                weight = hard * y[j] + soft
+                if class_weight is not None:
+                    weight *= class_weight[j]
+                loss += weight * (log_total - (z[j] - top))
+            losses[r] = loss if sample_weight is None else loss * sample_weight[r]
 
 
 @loop
@@ -320,21 +326,28 @@ def _soft_backward(
 
 
 @loop
-def _add_up(
-    t: int, parts: int, out: Array, norm: Array, terms: Array, norms: Array, divisor: float
+def _total(t: int, parts: int, out: Array, losses: Array, divisor: float) -> None:
+    total = 0.0
+    for i in range(losses.size):
+        total += np.float64(losses[i])
+    out[0] = total / divisor
+
+
+@loop
+def _weighted_total(
+    t: int, parts: int, out: Array, norm: Array, losses: Array, norms: Array, mean: bool
 ) -> None:
-    """out = (the sum of terms) / divisor, or with `norm`, the sum of norms, divided by that."""
-    f = terms.dtype.type
-    whole = f(divisor)
-    if norm is not None:
-        whole = f(0)
+    """norm = the sum of norms, or 1 if there is no mean; out = the sum of losses / norm."""
+    weights = 0.0 if mean else 1.0
+    if mean:
         for i in range(norms.size):
-            whole += norms[i]
-        norm[0] = whole
-    total = f(0)
-    for i in range(terms.size):
-        total += terms[i]
-    out[0] = total / whole
+            weights += np.float64(norms[i])
+    norm[0] = weights
+    if out is not None:
+        total = 0.0
+        for i in range(losses.size):
+            total += np.float64(losses[i])
+        out[0] = total / weights
 
 
 def pointwise_loss_forward(
@@ -353,7 +366,7 @@ def pointwise_loss_forward(
     arguments = (flat(x), flat(target), sample_weight, _width(x, sample_weight), float(delta))
     _pointwise_forward(KIND_NUMBER[kind])(parts, losses, sums, *arguments)
     if losses is None:
-        _add_up(1, flat(out), None, sums, None, float(x.size) if reduction == "mean" else 1.0)
+        _total(1, flat(out), sums, float(x.size) if reduction == "mean" else 1.0)
 
 
 def pointwise_loss_backward(
@@ -395,17 +408,13 @@ def cross_entropy_forward(
     reduction: str,
 ) -> None:
     rows = logits.shape[0]
-    parts = parts_for(logits.size, rows)
+    parts = parts_for(logits.size, rows, SERIAL_BELOW)
     losses = out if reduction == "none" else workspace((rows,), logits.dtype)
     norms = workspace((parts,), logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing), ignore_index)
     _cross_entropy_forward(parts, losses, norms, stats, *arguments)
-    if reduction == "mean":
-        _add_up(1, flat(out), flat(norm), losses, norms, 1.0)
-    else:
-        host(np.copyto, norm, 1)
-        if reduction == "sum":
-            _add_up(1, flat(out), None, losses, None, 1.0)
+    target_of_sum = None if losses is out else flat(out)
+    _weighted_total(1, target_of_sum, flat(norm), losses, norms, reduction == "mean")
 
 
 def cross_entropy_backward(
@@ -423,7 +432,7 @@ def cross_entropy_backward(
     reduction: str,
 ) -> None:
     _cross_entropy_backward(
-        parts_for(logits.size, logits.shape[0]),
+        parts_for(logits.size, logits.shape[0], SERIAL_BELOW),
         dlogits,
         flat(dout),
         logits,
@@ -451,9 +460,9 @@ def soft_cross_entropy_forward(
     rows = logits.shape[0]
     losses = out if reduction == "none" else workspace((rows,), logits.dtype)
     arguments = (logits, target, class_weight, sample_weight, float(label_smoothing))
-    _soft_forward(parts_for(logits.size, rows), losses, stats, *arguments)
+    _soft_forward(parts_for(logits.size, rows, SERIAL_BELOW), losses, stats, *arguments)
     if losses is not out:
-        _add_up(1, flat(out), None, losses, None, float(rows) if reduction == "mean" else 1.0)
+        _total(1, flat(out), losses, float(rows) if reduction == "mean" else 1.0)
 
 
 def soft_cross_entropy_backward(
@@ -469,7 +478,7 @@ def soft_cross_entropy_backward(
     reduction: str,
 ) -> None:
     _soft_backward(
-        parts_for(logits.size, logits.shape[0]),
+        parts_for(logits.size, logits.shape[0], SERIAL_BELOW),
         dlogits,
         flat(dout),
         logits,

@@ -15,6 +15,11 @@ from .reference import NORM_EPSILON
 
 
 @loop
+def _advance(t: int, parts: int, hyper: Array) -> None:
+    hyper[1] += 1
+
+
+@loop
 def _sgd(
     t: int,
     parts: int,
@@ -94,20 +99,23 @@ def _rmsprop(
     f = param.dtype.type
     lr, decay, epsilon, mu = f(hyper[0]), f(weight_decay), f(eps), f(momentum)
     a, c, zero = f(alpha), f(1.0 - alpha), f(0)
-    for i in range(low, high):
-        slope = grad[i] + decay * param[i]
-        second = a * square[i] + c * slope * slope
-        square[i] = second
-        if average is not None:
-            first = a * average[i] + c * slope
-            average[i] = first
+    w, g, s = param[low:high], grad[low:high], square[low:high]
+    v = None if velocity is None else velocity[low:high]
+    mean = None if average is None else average[low:high]
+    for i in range(w.size):
+        slope = g[i] + decay * w[i]
+        second = a * s[i] + c * slope * slope
+        s[i] = second
+        if mean is not None:
+            first = a * mean[i] + c * slope
+            mean[i] = first
             variance = second - first * first
             second = zero if variance < zero else variance
         step = slope / (np.sqrt(second) + epsilon)
-        if velocity is not None:
-            step = mu * velocity[i] + step
-            velocity[i] = step
-        param[i] -= lr * step
+        if v is not None:
+            step = mu * v[i] + step
+            v[i] = step
+        w[i] -= lr * step
 
 
 @loop
@@ -169,6 +177,10 @@ def _clip_by_value(t: int, parts: int, grad: Array, limit: float) -> None:
     g, top = grad[low:high], grad.dtype.type(limit)
     for i in range(g.size):
         g[i] = top if g[i] > top else (-top if g[i] < -top else g[i])
+
+
+def advance(hyper: Array) -> None:
+    _advance(1, hyper)
 
 
 def sgd_update(
@@ -253,6 +265,7 @@ def clip_by_value(grad: Array, *, limit: float) -> None:
 
 
 LOOPS = {
+    "advance": advance,
     "sgd_update": sgd_update,
     "adam_update": adam_update,
     "rmsprop_update": rmsprop_update,

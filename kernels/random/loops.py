@@ -3,38 +3,42 @@
 import numpy as np
 
 from ..numba_loop import flat, loop, parts_for, share
-from ..numba_philox import philox_block
-from ..observing import workspace
+from ..numba_philox import BLOCK, STRETCH, philox_words
 from ..spec import Array
 
-BLOCK = 4
-SERIAL_BELOW = 1 << 12  # elements; ten rounds a block cost more than a plain loop's pass
+SERIAL_BELOW = 1 << 13  # elements; ten rounds a block cost more than a plain loop's pass
 UNIT = 2.0**-24
 
 
 @loop
 def _bits(t: int, parts: int, out: Array, state: Array, stream: int) -> None:
     n = out.size
-    seed_low, seed_high, step, drawn = state[0], state[1], state[2], state[3]
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
-    for block in range(low, high):
-        words = philox_block(block, drawn + stream, step, seed_low, seed_high)
-        i = BLOCK * block
-        if i + BLOCK <= n:
-            out[i], out[i + 1], out[i + 2], out[i + 3] = words
-        else:
-            for j in range(n - i):
-                out[i + j] = words[j]
+    whole = max(min(high, n // BLOCK), low)
+    philox_words(out[BLOCK * low : BLOCK * whole], low, stream, state)
+    if whole < high:
+        words = np.empty(BLOCK, np.uint32)
+        philox_words(words, whole, stream, state)
+        rest = out[BLOCK * whole :]
+        for i in range(rest.size):
+            rest[i] = words[i]
 
 
 @loop
-def _uniform(t: int, parts: int, out: Array, bits: Array, low: float, high: float) -> None:
-    first, last = share(out.size, parts, t)
-    o, b = out[first:last], bits[first:last]
+def _uniform(
+    t: int, parts: int, out: Array, state: Array, stream: int, low: float, high: float
+) -> None:
+    n = out.size
     f = out.dtype.type
     start, width = f(low), f((high - low) * UNIT)
-    for i in range(o.size):
-        o[i] = start + width * f(b[i] >> np.uint32(8))
+    words = np.empty(STRETCH * BLOCK, np.uint32)
+    first, end = share((n + BLOCK - 1) // BLOCK, parts, t)
+    for block in range(first, end, STRETCH):
+        last = min(block + STRETCH, end)
+        philox_words(words[: BLOCK * (last - block)], block, stream, state)
+        o = out[BLOCK * block : BLOCK * last]
+        for i in range(o.size):
+            o[i] = start + width * f(words[i] >> np.uint32(8))
 
 
 def random_bits(out: Array, state: Array, *, shape: tuple[int, ...], stream: int) -> None:
@@ -51,11 +55,8 @@ def random_uniform(
     low: float,
     high: float,
 ) -> None:
-    # Two loops: of the bits alone LLVM makes vector code, and they stay in cache.
-    bits = workspace((out.size,), np.uint32)
     parts = parts_for(out.size, serial_below=SERIAL_BELOW)
-    _bits(parts, bits, state, stream)
-    _uniform(parts, flat(out), bits, low, high)
+    _uniform(parts, flat(out), state, stream, low, high)
 
 
 @loop

@@ -3,8 +3,7 @@
 Forward, threads split whichever axis is long enough: `outer` or `inner`, where each result has one
 thread, or else n, where each thread leaves its partial results and these are reduced in turn, in
 the order of the threads. Memory is read in order: with inner = 1 a row is reduced in vector lanes,
-otherwise rows of `inner` elements are accumulated. argmax and argmin are left to NumPy, whose
-search is vector code already.
+otherwise rows of `inner` elements are accumulated.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
-from ..numba_math import maximum, minimum
 from ..observing import workspace
 from ..spec import Array
+from . import reference
 
 OUTER, MIDDLE, INNER = 0, 1, 2  # the axis that is split
 SUM, MAX, MIN = 0, 1, 2
@@ -46,7 +46,7 @@ def _shares(axis: Any, parts: Any, t: Any, shape: Any) -> Any:
 def _rows(kind: int) -> Callable[..., None]:
     start = START[kind]
 
-    def reduce_rows(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+    def reduce_rows(t: int, parts: int, out: Array, x: Array, axis: int, divisor: float) -> None:
         """x: (outer, n); out: (1, outer), or (parts, outer) where the middle axis is split."""
         first, last = share(x.shape[0], parts, t) if axis == OUTER else (0, x.shape[0])
         low, high = share(x.shape[1], parts, t) if axis == MIDDLE else (0, x.shape[1])
@@ -54,9 +54,13 @@ def _rows(kind: int) -> Callable[..., None]:
         for o in range(first, last):
             u = x[o, low:high]
             value = x.dtype.type(start)
-            for j in range(u.size):
-                value = combine(kind, value, u[j])
-            target[o] = value
+            if kind == SUM:  # the loop's own sum may be split into lanes, a rule's may not
+                for j in range(u.size):
+                    value += u[j]
+            else:
+                for j in range(u.size):
+                    value = combine(kind, value, u[j])
+            target[o] = value / x.dtype.type(divisor)
 
     return reduce_rows
 
@@ -65,7 +69,7 @@ def _rows(kind: int) -> Callable[..., None]:
 def _columns(kind: int) -> Callable[..., None]:
     start = START[kind]
 
-    def reduce_columns(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+    def reduce_columns(t: int, parts: int, out: Array, x: Array, axis: int, divisor: float) -> None:
         """out: (1, outer, inner), or (parts, outer, inner) where the middle axis is split."""
         o0, o1, j0, j1, i0, i1 = _shares(axis, parts, t, x.shape)
         target = out[t if axis == MIDDLE else 0]
@@ -77,6 +81,9 @@ def _columns(kind: int) -> Callable[..., None]:
                 row = x[o, j, i0:i1]
                 for i in range(values.size):
                     values[i] = combine(kind, values[i], row[i])
+            if divisor != 1.0:
+                for i in range(values.size):
+                    values[i] /= x.dtype.type(divisor)
 
     return reduce_columns
 
@@ -107,62 +114,135 @@ def _spread_columns(t: int, parts: int, dx: Array, dout: Array, scale: float) ->
             d[i] = g[i] * factor
 
 
+# dx = dout, shared equally among the elements that equal out.
 @loop
-def _to_extremes(
+def _to_extremes_rows(t: int, parts: int, dx: Array, dout: Array, x: Array, out: Array) -> None:
+    """x: (outer, n); out: (outer,)."""
+    low, high = share(x.shape[0], parts, t)
+    zero = x.dtype.type(0)
+    for o in range(low, high):
+        d, u, top = dx[o], x[o], out[o]
+        hits = 0
+        for j in range(u.size):
+            hits += u[j] == top
+        each = dout[o] / x.dtype.type(max(hits, 1))
+        for j in range(u.size):
+            d[j] = each if u[j] == top else zero
+
+
+@loop
+def _to_extremes_columns(
     t: int, parts: int, dx: Array, dout: Array, x: Array, out: Array, axis: int
 ) -> None:
-    """dx = dout, shared equally among the elements that equal out."""
+    """x: (outer, n, inner); out: (outer, inner)."""
     o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
-    zero = x.dtype.type(0)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    each = np.empty(i1 - i0, x.dtype)
     for o in range(o0, o1):
-        for i in range(i0, i1):
-            hits = 0
-            for j in range(n):
-                hits += x[o, j, i] == out[o, i]
-            each = dout[o, i] / x.dtype.type(max(hits, 1))
-            for j in range(n):
-                dx[o, j, i] = each if x[o, j, i] == out[o, i] else zero
+        g, top = dout[o, i0:i1], out[o, i0:i1]
+        for i in range(each.size):
+            each[i] = zero
+        for j in range(n):
+            u = x[o, j, i0:i1]
+            for i in range(each.size):
+                each[i] += one if u[i] == top[i] else zero
+        for i in range(each.size):
+            each[i] = g[i] / maximum(each[i], one)
+        for j in range(n):
+            d, u = dx[o, j, i0:i1], x[o, j, i0:i1]
+            for i in range(each.size):
+                d[i] = each[i] if u[i] == top[i] else zero
 
 
-@loop
-def _divide(t: int, parts: int, out: Array, n: int) -> None:
-    divisor = out.dtype.type(n)
-    for i in range(out.size):
-        out[i] /= divisor
+@loops
+def _arg_rows(kind: int) -> Callable[..., None]:
+    start = START[kind]
+
+    def argreduce_rows(t: int, parts: int, out: Array, x: Array) -> None:
+        """x: (outer, n); out: (outer,)."""
+        low, high = share(x.shape[0], parts, t)
+        for o in range(low, high):
+            u = x[o]
+            best = x.dtype.type(start)
+            for j in range(u.size):
+                best = combine(kind, best, u[j])
+            # NaN counts as the largest and as the smallest number.
+            at = 0
+            while not (u[at] == best or u[at] != u[at]):
+                at += 1
+            out[o] = at
+
+    return argreduce_rows
+
+
+@loops
+def _arg_columns(kind: int) -> Callable[..., None]:
+    def argreduce_columns(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
+        """x: (outer, n, inner); out: (outer, inner)."""
+        o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
+        best = np.empty(i1 - i0, x.dtype)
+        for o in range(o0, o1):
+            at, first = out[o, i0:i1], x[o, 0, i0:i1]
+            for i in range(best.size):
+                best[i], at[i] = first[i], 0
+            for j in range(1, n):
+                u = x[o, j, i0:i1]
+                for i in range(best.size):
+                    better = u[i] > best[i] if kind == MAX else u[i] < best[i]
+                    better |= (u[i] != u[i]) & (best[i] == best[i])
+                    best[i] = u[i] if better else best[i]
+                    at[i] = j if better else at[i]
+
+    return argreduce_columns
 
 
 def reduce_forward(out: Array, x: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
     number, parts = KIND_NUMBER[kind], parts_for(x.size)
+    divisor = float(n) if kind == "mean" else 1.0
     if inner == 1:
         run, x, result = _rows(number), x.reshape(outer, n), out.reshape(outer)
     else:
         run, result = _columns(number), out
     if outer >= parts:
-        run(parts, result[None], x, OUTER)
+        run(parts, result[None], x, OUTER, divisor)
     elif inner >= SHORT_ROW * parts:
-        run(parts, result[None], x, INNER)
+        run(parts, result[None], x, INNER, divisor)
     else:
         partial = workspace((parts, *result.shape), x.dtype)
-        run(parts, partial, x, MIDDLE)
-        _columns(number)(1, out.reshape(1, 1, -1), partial.reshape(1, parts, -1), OUTER)
-    if kind == "mean":
-        _divide(1, flat(out), n)
+        run(parts, partial, x, MIDDLE, 1.0)
+        whole = out.reshape(1, 1, -1), partial.reshape(1, parts, -1)
+        _columns(number)(1, *whole, OUTER, divisor)
 
 
 def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
     parts = parts_for(x.size)
     scale = 1.0 / max(n, 1) if kind == "mean" else 1.0
-    if kind not in ("sum", "mean"):
-        _to_extremes(parts, dx, dout, x, out, OUTER if outer >= inner else INNER)
+    if kind in ("sum", "mean"):
+        if inner == 1:
+            _spread_rows(parts, dx.reshape(outer, n), flat(dout), scale)
+        else:
+            _spread_columns(parts, dx, dout, scale)
     elif inner == 1:
-        _spread_rows(parts, dx.reshape(outer, n), dout.reshape(outer), scale)
+        _to_extremes_rows(parts, dx.reshape(outer, n), flat(dout), x.reshape(outer, n), flat(out))
     else:
-        _spread_columns(parts, dx, dout, scale)
+        _to_extremes_columns(parts, dx, dout, x, out, OUTER if outer >= inner else INNER)
+
+
+def argreduce(out: Array, x: Array, *, kind: str) -> None:
+    outer, n, inner = x.shape
+    if x.dtype.kind != "f":
+        reference.argreduce(np, out, x, kind=kind)
+    elif inner == 1:
+        _arg_rows(KIND_NUMBER[kind])(parts_for(x.size, outer), flat(out), x.reshape(outer, n))
+    else:
+        axis = OUTER if outer >= inner else INNER
+        _arg_columns(KIND_NUMBER[kind])(parts_for(x.size), out, x, axis)
 
 
 LOOPS = {
     "reduce_forward": reduce_forward,
     "reduce_backward": reduce_backward,
+    "argreduce": argreduce,
 }

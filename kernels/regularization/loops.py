@@ -19,11 +19,11 @@ def _forward(t: int, parts: int, sums: Array, w: Array) -> None:
 
 @loop
 def _weigh(t: int, parts: int, out: Array, sums: Array, l1: float, l2: float) -> None:
-    absolute = square = out.dtype.type(0)
+    absolute = square = 0.0
     for i in range(sums.shape[0]):
-        absolute += sums[i, 0]
-        square += sums[i, 1]
-    out[0] = out.dtype.type(l1) * absolute + out.dtype.type(l2) * square
+        absolute += np.float64(sums[i, 0])
+        square += np.float64(sums[i, 1])
+    out[0] = l1 * absolute + l2 * square
 
 
 @loop

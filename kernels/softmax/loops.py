@@ -3,27 +3,27 @@
 import numpy as np
 
 from ..numba_loop import loop, parts_for, share
-from ..numba_math import exp, log, maximum
+from ..numba_math import SERIAL_BELOW, exp, log
+from ..numba_rows import exponentials, rows_of_stretch
 from ..spec import Array
 
 
 @loop
 def _softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
-    low, high = share(x.shape[0], parts, t)
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for r in range(low, high):
-        u, o = x[r], out[r]
-        top = x.dtype.type(-np.inf)
-        for j in range(u.size):
-            top = maximum(top, u[j])
-        total = zero
-        for j in range(u.size):
-            e = exp(u[j] - top)
-            o[j] = e
-            total += e
-        scale = one / total
-        for j in range(u.size):
-            o[j] *= scale
+    first, end = share(x.shape[0], parts, t)
+    columns, step = x.shape[1], rows_of_stretch(x.shape[1])
+    tops, totals = np.empty(step, x.dtype), np.empty(step, x.dtype)
+    flat_out, one = out.reshape(-1), x.dtype.type(1)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        exponentials(flat_out[columns * low : columns * high], tops, totals, x[low:high])
+        # By way of memory: LLVM would make o / total of o * (1 / total), a division an element.
+        for i in range(high - low):
+            totals[i] = one / totals[i]
+        for r in range(low, high):
+            o, scale = out[r], totals[r - low]
+            for j in range(o.size):
+                o[j] *= scale
 
 
 @loop
@@ -41,21 +41,22 @@ def _softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array) ->
 
 @loop
 def _log_softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
-    low, high = share(x.shape[0], parts, t)
-    zero = x.dtype.type(0)
-    for r in range(low, high):
-        u, o = x[r], out[r]
-        top = x.dtype.type(-np.inf)
-        for j in range(u.size):
-            top = maximum(top, u[j])
-        total = zero
-        for j in range(u.size):
-            total += exp(u[j] - top)
-        log_total = log(total)
-        for j in range(u.size):
-            # In this order: the maximum may be so large that adding log_total to it is lost.
-            shifted = u[j] - top
-            o[j] = shifted - log_total
+    first, end = share(x.shape[0], parts, t)
+    columns, step = x.shape[1], rows_of_stretch(x.shape[1])
+    tops, totals = np.empty(step, x.dtype), np.empty(step, x.dtype)
+    flat_out = out.reshape(-1)
+    for low in range(first, end, step):
+        high = min(low + step, end)
+        exponentials(flat_out[columns * low : columns * high], tops, totals, x[low:high])
+        for i in range(high - low):
+            totals[i] = log(totals[i])
+        for r in range(low, high):
+            u, o = x[r], out[r]
+            top, log_total = tops[r - low], totals[r - low]
+            for j in range(o.size):
+                # In this order: the maximum may be so large that adding log_total to it is lost.
+                shifted = u[j] - top
+                o[j] = shifted - log_total
 
 
 @loop
@@ -72,19 +73,19 @@ def _log_softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array
 
 
 def softmax_forward(out: Array, x: Array) -> None:
-    _softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+    _softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
 
 
 def softmax_backward(dx: Array, dout: Array, out: Array) -> None:
-    _softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+    _softmax_backward(parts_for(out.size, out.shape[0], SERIAL_BELOW), dx, dout, out)
 
 
 def log_softmax_forward(out: Array, x: Array) -> None:
-    _log_softmax_forward(parts_for(x.size, x.shape[0]), out, x)
+    _log_softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
 
 
 def log_softmax_backward(dx: Array, dout: Array, out: Array) -> None:
-    _log_softmax_backward(parts_for(out.size, out.shape[0]), dx, dout, out)
+    _log_softmax_backward(parts_for(out.size, out.shape[0], SERIAL_BELOW), dx, dout, out)
 
 
 LOOPS = {
