@@ -23,6 +23,7 @@ KIND_NUMBER = {"sum": SUM, "mean": SUM, "max": MAX, "min": MIN}
 START = (0.0, -np.inf, np.inf)
 # Inner elements below which a thread's own share of a row is too short to read quickly.
 SHORT_ROW = 64
+STRETCH = 64  # elements
 
 
 @chosen_by_kind
@@ -165,8 +166,14 @@ def _arg_rows(kind: int) -> Callable[..., None]:
             best = x.dtype.type(start)
             for j in range(u.size):
                 best = combine(kind, best, u[j])
-            # NaN counts as the largest and as the smallest number.
-            at = 0
+            # By stretches, in vector code, then within the one that has it. NaN counts as both the
+            # largest and the smallest number.
+            at, hits = -STRETCH, 0
+            while hits == 0:
+                at += STRETCH
+                v = u[at : at + STRETCH]
+                for j in range(v.size):
+                    hits += (v[j] == best) | (v[j] != v[j])
             while not (u[at] == best or u[at] != u[at]):
                 at += 1
             out[o] = at
