@@ -24,6 +24,7 @@ KIND_NUMBER = {"sum": SUM, "mean": SUM, "max": MAX, "min": MIN}
 START = (0.0, -np.inf, np.inf)
 # Inner elements below which a thread's own share of a row is too short to read quickly.
 SHORT_ROW = 64
+STRETCH = 64  # elements
 
 
 @chosen_by_kind
@@ -166,8 +167,14 @@ def _arg_rows(kind: int) -> Callable[..., None]:
             best = x.dtype.type(start)
             for j in range(u.size):
                 best = combine(kind, best, u[j])
-            # NaN counts as the largest and as the smallest number.
-            at = 0
+            # By stretches, in vector code, then within the one that has it. NaN counts as both the
+            # largest and the smallest number.
+            at, hits = -STRETCH, 0
+            while hits == 0:
+                at += STRETCH
+                v = u[at : at + STRETCH]
+                for j in range(v.size):
+                    hits += (v[j] == best) | (v[j] != v[j])
             while not (u[at] == best or u[at] != u[at]):
                 at += 1
             out[o] = at
@@ -232,7 +239,7 @@ def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) 
 
 def argreduce(out: Array, x: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or n == 0:  # of nothing, NumPy says what is wrong
         reference.argreduce(np, out, x, kind=kind)
     elif inner == 1:
         _arg_rows(KIND_NUMBER[kind])(parts_for(x.size, outer), flat(out), x.reshape(outer, n))
