@@ -329,14 +329,16 @@ def transpose(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, 
         code.store(square[j], code.at(to, builder.mul(to_row, INT64(j))))
 
 
-@intrinsic
-def size_of(context: Any, dtype: Any) -> Any:
+def _size_of(context: Any, dtype: Any) -> Any:
     """size_of(number): its bytes, a constant to LLVM."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return INT64(dtype.bitwidth // 8)
 
     return types.intp(dtype), generate
+
+
+size_of: Any = intrinsic(_size_of)
 
 
 def scratch(count: int) -> Any:
