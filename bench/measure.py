@@ -14,7 +14,7 @@ from ..errors import BenchmarkError
 from . import counts
 from .cases import Case
 from .turns import Worker, take_turns
-from .variants import Variant
+from .variants import HOST, Variant
 
 # Relative, of losses and probabilities: some ten float32 roundings a layer and step accumulate to
 # 1e-6, and Adam's first steps have the size of lr however small a gradient is, so that roundings in
@@ -48,7 +48,7 @@ def measure(
             workers[variant.name] = _start(variant, plan.threads)
             try:
                 for case, record in zip(cases, records, strict=True):
-                    _build(variant.name, workers[variant.name], case, record)
+                    _build(variant, workers[variant.name], case, record)
             except BenchmarkError as error:
                 # A process that ended has no case left.
                 workers.pop(variant.name).close()
@@ -78,17 +78,16 @@ def _record(case: Case) -> dict[str, Any]:
 
 def _start(variant: Variant, threads: int) -> Worker:
     description = json.dumps(asdict(variant))
-    return Worker(
-        [sys.executable, "-m", "tercet.bench.worker", description, str(threads)], threads
-    )
+    return Worker([sys.executable, "-m", "tercet.bench.worker", description, str(threads)], threads)
 
 
-def _build(name: str, worker: Worker, case: Case, record: dict[str, Any]) -> None:
+def _build(variant: Variant, worker: Worker, case: Case, record: dict[str, Any]) -> None:
     answer = worker.ask({"build": case.to_json()})
     if "not_here" in answer:
-        record["left_out"][name] = answer["not_here"]
+        record["left_out"][variant.name] = answer["not_here"]
     else:
-        record["figures"][name] = answer | {"seconds": []}
+        host = variant.backend in HOST
+        record["figures"][variant.name] = answer | {"host": host, "seconds": []}
 
 
 def _time(workers: dict[str, Worker], records: list[dict[str, Any]], plan: Plan) -> None:

@@ -104,7 +104,12 @@ def _dense(n: int, k: int, m: int) -> Iterator[OpCase]:
     yield OpCase(
         f"dense relu backward {shape}",
         "dense_backward",
-        lambda rng: [_floats(rng, n, m), _floats(rng, n, k), _floats(rng, k, m), _floats(rng, n, m)],
+        lambda rng: [
+            _floats(rng, n, m),
+            _floats(rng, n, k),
+            _floats(rng, k, m),
+            _floats(rng, n, m),
+        ],
         {"activation": "relu", "alpha": 0.0, "needs": (True, True, True)},
         2 * flops,
     )

@@ -66,7 +66,10 @@ def fastest_changes(xs: Sequence[float], curves: dict[str, Sequence[float]]) -> 
             # The next curve that comes below the present one, as a fraction of this interval.
             meetings = []
             for other, ys in logs.items():
-                gap, gain = ys[i] - logs[name][i], logs[name][i + 1] - logs[name][i] - ys[i + 1] + ys[i]
+                gap, gain = (
+                    ys[i] - logs[name][i],
+                    logs[name][i + 1] - logs[name][i] - ys[i + 1] + ys[i],
+                )
                 if other != name and gain > 0 and at < gap / gain < 1:
                     meetings.append((gap / gain, other))
             if not meetings:

@@ -35,7 +35,7 @@ class Variant:
 
 PLAIN = Variant("hand-written NumPy", "numpy_steps")
 MODES = {
-    "numpy": ("eager",),
+    "numpy": ("eager", "captured"),
     "numba": ("eager", "captured", "compiled"),
     "cupy": ("eager", "captured"),
 }
@@ -51,6 +51,7 @@ PEERS = {
     "onnxruntime": (Variant("onnxruntime", "onnx_steps", imports=("onnxruntime", "onnx")),),
 }
 ALL = "all"
+HOST = (None, "numpy", "numba")  # backends, or none, that the processor's limits are those of
 
 
 def of_backend(backend: str) -> list[Variant]:

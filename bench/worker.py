@@ -26,7 +26,7 @@ from .job import Job, NotHere
 from .memory import resident
 from .variants import Variant
 
-STEPS_COMPARED = 3  # losses of the first training steps that have to agree
+RUNS_COMPARED = 6  # first results that have to agree; a captured function replays in the last ones
 ROWS_COMPARED = 4  # of an inference's outputs
 BURSTS = 5  # a turn's time is the median of so many measurements
 
@@ -73,14 +73,14 @@ def measure(job: Job, seconds: float) -> float:
 
 def first_results(case: Case, job: Job) -> tuple[float, list[float]]:
     """Seconds of the first run, and the results that frameworks are compared by: the losses of the
-    first steps, or the probabilities of the first rows."""
+    first training steps, or the probabilities of the first rows."""
     began = time.perf_counter()
-    first = job.value(job.run())
+    results = [job.value(job.run())]
     seconds = time.perf_counter() - began
+    results += (job.value(job.run()) for _ in range(RUNS_COMPARED - 1))
     if case.kind == TRAIN:
-        later = (job.value(job.run()) for _ in range(STEPS_COMPARED - 1))
-        return seconds, [float(loss) for loss in (first, *later)]
-    logits = np.asarray(first, np.float64)[:ROWS_COMPARED]
+        return seconds, [float(loss) for loss in results]
+    logits = np.asarray(results[-1], np.float64)[:ROWS_COMPARED]
     unnormalized = np.exp(logits - logits.max(axis=1, keepdims=True))
     return seconds, (unnormalized / unnormalized.sum(axis=1, keepdims=True)).ravel().tolist()
 

@@ -70,7 +70,9 @@ class Step:
         self.t = 0
         ends = np.cumsum([a.size for a in arrays])
         self.parameters, self.gradients = (
-            self._pairs([buffer[e - a.size : e].reshape(a.shape) for e, a in zip(ends, arrays, strict=True)])
+            self._pairs(
+                [buffer[e - a.size : e].reshape(a.shape) for e, a in zip(ends, arrays, strict=True)]
+            )
             for buffer in (self.flat, self.gradient)
         )
 

@@ -45,12 +45,12 @@ def _model(case: Case) -> Any:
         nodes.append(helper.make_node("Gemm", [x, f"w{i}", f"b{i}"], [z]))
         if i < last:
             x = f"h{i}"
-            nodes.append(helper.make_node({"relu": "Relu", "gelu": "Gelu"}[case.activation], [z], [x]))
+            nodes.append(
+                helper.make_node({"relu": "Relu", "gelu": "Gelu"}[case.activation], [z], [x])
+            )
     inputs, outputs = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [case.batch, width])
         for name, width in (("x", case.widths[0]), ("out", case.widths[-1]))
     )
     graph = helper.make_graph(nodes, "mlp", [inputs], [outputs], constants)
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10
-    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cases import LR, TRAIN, Case, batch, weights
-from ..job import Job
+from ..job import Job, NotHere
 
 
 def build(case: Case, mode: str, threads: int) -> Job:
@@ -17,6 +17,8 @@ def build(case: Case, mode: str, threads: int) -> Job:
     x, y = torch.from_numpy(inputs), torch.from_numpy(classes)
     if case.kind == TRAIN:
         return _training(torch, model, x, y, mode)
+    if mode == "fused":
+        raise NotHere("inference has no optimizer: the same as torch")
     model.eval()
     # Frozen weights may be laid out anew for the products.
     forward = torch.compile(model, options={"freezing": True}) if mode == "compiled" else model
