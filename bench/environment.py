@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ CPUINFO = Path("/proc/cpuinfo")
 def environment(threads: int) -> dict[str, Any]:
     """As JSON keeps it."""
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "cpu": cpu(CPUINFO.read_text() if CPUINFO.exists() else ""),
         "cores": len(processors()),
         "threads": threads,

@@ -41,10 +41,12 @@ def measure(
     All cases share a variant's process, so its memory is that of all of them.
     """
     records = [_record(case) for case in cases]
+    if not cases:
+        return records
     workers: dict[str, Worker] = {}
     try:
         for variant in variants:
-            say(f"{variant.name}: {', '.join(case.name for case in cases)}")
+            say(f"{', '.join(case.name for case in cases)}: {variant.name} starts")
             workers[variant.name] = _start(variant, plan.threads)
             try:
                 for case, record in zip(cases, records, strict=True):
@@ -57,7 +59,7 @@ def measure(
                     record["left_out"][variant.name] = f"failed: {error}"
         for record in records:
             check(record)
-        _time(workers, records, plan)
+        _time(workers, records, plan, say)
     finally:
         for worker in workers.values():
             worker.close()
@@ -90,7 +92,8 @@ def _build(variant: Variant, worker: Worker, case: Case, record: dict[str, Any])
         record["figures"][variant.name] = answer | {"host": host, "seconds": []}
 
 
-def _time(workers: dict[str, Worker], records: list[dict[str, Any]], plan: Plan) -> None:
+def _time(workers: dict[str, Worker], records: list[dict[str, Any]], plan: Plan, say: Say) -> None:
+    """Take turns; the figures go into the records."""
     named = {record["case"]["name"]: record for record in records}
     requests = {
         name: {
@@ -101,6 +104,7 @@ def _time(workers: dict[str, Worker], records: list[dict[str, Any]], plan: Plan)
     }
     busy = {name: worker for name, worker in workers.items() if requests[name]["time"]}
     for name, answer in take_turns(busy, requests, plan.rounds):
+        say(f"{', '.join(requests[name]['time'])}: {name}")
         for case, seconds in answer["seconds"].items():
             figures = named[case]["figures"][name]
             figures["seconds"].append(seconds)

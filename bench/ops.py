@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backends import use_backend
 from ..kernels import TABLE
+from ..kernels.random.spec import random_state
 from .job import Job
 from .measure import Plan, Say
 from .turns import Worker, take_turns
@@ -64,13 +65,13 @@ def _elementwise(size: str) -> Iterator[OpCase]:
     yield OpCase(
         f"dropout {size}",
         "dropout_forward",
-        lambda rng: [_floats(rng, n, m), np.array([1, 2, 3], np.uint32)],
+        lambda rng: [_floats(rng, n, m), random_state(rng)],
         {"p": 0.3, "stream": 0},
     )
     yield OpCase(
         f"uniform {size}",
         "random_uniform",
-        lambda rng: [np.array([1, 2, 3], np.uint32)],
+        lambda rng: [random_state(rng)],
         {"shape": (n, m), "stream": 0, "dtype": "float32", "low": 0.0, "high": 1.0},
     )
     yield OpCase(
@@ -135,7 +136,7 @@ def measure_ops(backends: Sequence[str], plan: Plan, say: Say) -> list[dict[str,
     records: dict[str, dict[str, Any]] = {}
     try:
         for backend in backends:
-            say(f"{backend}: {len(OPS)} kernels")
+            say(f"{len(OPS)} kernels: {backend} starts")
             command = [sys.executable, "-m", "tercet.bench.ops", backend]
             workers[backend] = Worker(command, plan.threads)
             for name, case in OPS.items():
@@ -145,6 +146,7 @@ def measure_ops(backends: Sequence[str], plan: Plan, say: Say) -> list[dict[str,
                 records[name]["figures"][backend] = []
         request = {"time": list(OPS), "seconds": plan.seconds}
         for backend, answer in take_turns(workers, dict.fromkeys(workers, request), plan.rounds):
+            say(f"{len(OPS)} kernels: {backend}")
             for name, seconds in answer["seconds"].items():
                 records[name]["figures"][backend].append(seconds)
     finally:

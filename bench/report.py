@@ -11,7 +11,8 @@ from .svg import STYLE, Dot, Line, Mark, dot_chart, line_chart, seconds, standal
 from .tables import Table, advice, html, sweep_changes, sweep_curves, tables
 
 PAGE_STYLE = """
-:root{color-scheme:light dark;--ink:#1f2328;--muted:#59636e;--page:#fff;--line:#dde2e7;--row:#f6f8fa}
+:root{color-scheme:light dark;
+--ink:#1f2328;--muted:#59636e;--page:#fff;--line:#dde2e7;--row:#f6f8fa}
 @media (prefers-color-scheme:dark){
 :root{--ink:#e6e9ec;--muted:#9aa4af;--page:#14181d;--line:#313941;--row:#1b2027}}
 body{margin:0 auto;padding:2rem 1.25rem;max-width:64rem;background:var(--page);color:var(--ink);
@@ -20,18 +21,24 @@ h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2.25rem 0 .5rem
 p,li{max-width:48rem}.muted,ul{color:var(--muted)}ul{font-size:.85rem;padding-left:1.2rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;white-space:nowrap;
 font-variant-numeric:tabular-nums}th,td{padding:.3rem .7rem;text-align:right;
-border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left;padding-left:.2rem}
+border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left;
+padding-left:.2rem}
 tbody tr:nth-child(even){background:var(--row)}th{color:var(--muted);font-weight:600}
 svg{max-width:100%;height:auto;display:block;margin:1rem 0}
 """
 
-COLUMNS = """
-time and quartiles: the median of all turns. ratio: time over that of tercet's fastest variant,
-the median over rounds in which both ran; above 1 is slower. GFLOP/s counts matrix products only;
-GB/s the arrays that a step has to read and write at least; each beside its share of this machine's
-measured limit. first: making ready, compiling and the first run. memory: growth of the process's
-resident memory over what its imports took; peak: the process's peak.
-"""
+COLUMNS = {
+    "time": "the median of all turns",
+    "spread": "how far the quartiles of the turns lie apart, relative to the median",
+    "ratio": "time over that of tercet's fastest variant, the median over rounds, in each of which "
+    "both had a turn; above 1 is slower",
+    "GFLOP/s": "matrix products alone, and their share of this machine's sgemm",
+    "GB/s": "the arrays that a step has to read and write at least, and the share of what this "
+    "machine moves (add) on a working set of that size",
+    "first": "making ready, compiling and the first run",
+    "memory": "how far the process's resident memory grew beyond what its imports took",
+    "peak": "the most that the process held",
+}
 
 
 def plots(results: dict[str, Any]) -> dict[str, str]:
@@ -74,6 +81,9 @@ def page(results: dict[str, Any]) -> str:
         f"<li>{escape(sweep['title'])}: {escape(advice(sweep))}.</li>"
         for sweep in results["sweeps"]
     )
+    columns = "".join(
+        f"<li><b>{name}</b>: {escape(meaning)}</li>" for name, meaning in COLUMNS.items()
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -81,7 +91,7 @@ def page(results: dict[str, Any]) -> str:
         f'<h1>tercet bench</h1><p class="muted">{escape(setting(results))}</p>'
         + (f"<h2>Which backend</h2><ul>{answers}</ul>" if answers else "")
         + "".join(parts)
-        + f'<h2>The columns</h2><p class="muted">{escape(COLUMNS)}</p></body></html>\n'
+        + f"<h2>The columns</h2><ul>{columns}</ul></body></html>\n"
     )
 
 

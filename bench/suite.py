@@ -9,7 +9,7 @@ from typing import Any
 from ..backends import usable
 from .cases import Case, Sweep
 from .environment import environment
-from .limits import measure_limits
+from .limits import best_of, measure_limits
 from .measure import Plan, Say, measure
 from .ops import measure_ops
 from .variants import Variant
@@ -28,7 +28,7 @@ def run(
     """Measure; the result holds only what JSON knows.
 
     Every case has processes of its own, so that the memory of each is told apart; a sweep's cases
-    share them.
+    share them. The machine's limits are the best seen before and after all else.
     """
     say("the machine's limits")
     results: dict[str, Any] = {
@@ -42,17 +42,20 @@ def run(
     }
     for case in cases:
         results["steps"] += measure([case], variants, plan, say)
+    records = measure([case for sweep in sweeps for case in sweep.cases], variants, plan, say)
+    by_name = {record["case"]["name"]: record for record in records}
     for sweep in sweeps:
-        records = measure(sweep.cases, variants, plan, say)
         results["sweeps"].append(
             {
                 "name": sweep.name,
                 "title": sweep.title,
                 "axis": sweep.axis,
                 "values": list(sweep.values),
-                "records": records,
+                "records": [by_name[case.name] for case in sweep.cases],
             }
         )
     if ops:
         results["ops"] = measure_ops(usable(), plan, say)
+    say("the machine's limits again")
+    results["limits"] = best_of(results["limits"], measure_limits(plan.threads))
     return results

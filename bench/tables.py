@@ -20,12 +20,14 @@ NONE = "-"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under columns; the first column is left-aligned. Notes stand below."""
+    """Rows of text under columns; the first column is left-aligned. Notes stand below, and details
+    below them where there is room: not on the terminal."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    details: Sequence[str] = ()
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
@@ -67,8 +69,9 @@ def _percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def _range(figures: Spread, form: Any) -> str:
-    return f"{form(figures.low)} - {form(figures.high)}"
+def _width(figures: Spread) -> str:
+    """How far the quartiles lie apart, relative to the median."""
+    return _percent((figures.high - figures.low) / figures.median)
 
 
 def fastest_of_ours(record: dict[str, Any]) -> str | None:
@@ -92,7 +95,7 @@ def step_table(record: dict[str, Any], limits: dict[str, Any]) -> Table:
             [
                 name,
                 seconds(time.median),
-                _range(time, seconds),
+                _width(time),
                 ratio,
                 *_rates(record, time.median, limits, f["host"]),
                 f"{f['first']:.2f} s",
@@ -100,32 +103,26 @@ def step_table(record: dict[str, Any], limits: dict[str, Any]) -> Table:
             ]
         )
     columns = (
-        "framework", "time", "quartiles", "ratio", "GFLOP/s", "of sgemm", "GB/s", "of add",
-        "first", "memory", "peak",
+        "framework", "time", "spread", "ratio", "GFLOP/s", "GB/s", "first", "memory", "peak"
     )  # fmt: skip
     notes = [f"{name}: left out, {why}" for name, why in record["left_out"].items()]
-    notes += [
-        f"{name} says: {f['memory']['own']}" for name, f in figures.items() if f["memory"]["own"]
-    ]
-    return Table(record["title"], columns, rows, notes)
+    own = ((name, f["memory"]["own"]) for name, f in figures.items())
+    details = [f"memory of {name} by its own count: {text}" for name, text in own if text]
+    return Table(record["title"], columns, rows, notes, details)
 
 
 def _ratio(figures: Sequence[float], baseline: Sequence[float]) -> str:
     return f"{paired_ratio(figures, baseline).median:.2f}"
 
 
-def _rates(
-    record: dict[str, Any], time: float, limits: dict[str, Any], host: bool
-) -> tuple[str, str, str, str]:
+def _rates(record: dict[str, Any], time: float, limits: dict[str, Any], host: bool) -> list[str]:
     """Flops and bytes a second, each with its share of the machine's limit."""
-    flops, moved = record["flops"] / time, record["bytes"] / time
-    peak, traffic = sgemm(limits), at_size(limits["traffic"], record["working_set"])
-    return (
-        f"{flops / 1e9:.3g}",
-        _percent(flops / peak) if host else NONE,
-        f"{moved / 1e9:.3g}",
-        _percent(moved / traffic) if host else NONE,
-    )
+    most = (sgemm(limits), at_size(limits["traffic"], record["working_set"]))
+    rates = (record["flops"] / time, record["bytes"] / time)
+    return [
+        f"{rate / 1e9:.3g} ({_percent(rate / limit)})" if host else f"{rate / 1e9:.3g}"
+        for rate, limit in zip(rates, most, strict=True)
+    ]
 
 
 def sgemm(limits: dict[str, Any]) -> float:
@@ -148,10 +145,10 @@ def numpy_table(records: Sequence[dict[str, Any]]) -> Table:
         figures = record["figures"]
         if NUMPY in figures and PLAIN.name in figures:
             ratio = paired_ratio(figures[NUMPY]["seconds"], figures[PLAIN.name]["seconds"])
-            rows.append([record["title"], f"{ratio.median:.2f}", _range(ratio, "{:.2f}".format)])
+            rows.append([record["title"], f"{ratio.median:.2f}", _width(ratio)])
     note = f"{PROMISED} is what the backend aims at; tiny steps are Python's own time."
     title = "The NumPy backend, over the same written by hand in NumPy"
-    return Table(title, ("case", "ratio", "quartiles"), rows, [note])
+    return Table(title, ("case", "ratio", "spread"), rows, [note])
 
 
 def sweep_curves(sweep: dict[str, Any]) -> dict[str, list[float]]:
@@ -215,8 +212,8 @@ def markdown(table: Table) -> str:
     head = [f"### {table.title}", "", "| " + " | ".join(table.columns) + " |"]
     rule = "|" + "|".join(["---"] + ["---:"] * (len(table.columns) - 1)) + "|"
     rows = ["| " + " | ".join(row) + " |" for row in table.rows]
-    notes = ["", *(f"- {note}" for note in table.notes)] if table.notes else []
-    return "\n".join([*head, rule, *rows, *notes, ""])
+    notes = [f"- {note}" for note in (*table.notes, *table.details)]
+    return "\n".join([*head, rule, *rows, *([""] if notes else []), *notes, ""])
 
 
 def html(table: Table) -> str:
@@ -225,7 +222,7 @@ def html(table: Table) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in (*table.notes, *table.details))
     return (
         f"<h2>{escape(table.title)}</h2><div class=scroll><table><thead>"
         + row(table.columns, "th")
@@ -238,9 +235,10 @@ def html(table: Table) -> str:
 
 def terminal(table: Table) -> Any:
     """The table for rich."""
+    from rich.box import SIMPLE
     from rich.table import Table as RichTable
 
-    found = RichTable(title=table.title, title_justify="left")
+    found = RichTable(title=table.title, title_justify="left", box=SIMPLE)
     for i, column in enumerate(table.columns):
         found.add_column(column, justify="right" if i else "left", no_wrap=True)
     for row in table.rows:

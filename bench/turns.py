@@ -44,7 +44,7 @@ class Worker:
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(0, mine)
 
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `close`)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from ..errors import DataError
 from .options import HelpFormatter, integer, names, number
+
+LEAST_WIDTH = 110
 
 
 def add_parser(commands: Any) -> None:
@@ -31,9 +34,9 @@ def add_parser(commands: Any) -> None:
     p.add_argument(
         "--peers", type=names, default=[], help="torch, jax, sklearn, thinc, onnxruntime; or all"
     )
-    p.add_argument("--rounds", type=integer(1), default=5, help="turns of every framework")
+    p.add_argument("--rounds", type=integer(1), default=3, help="turns of every framework")
     p.add_argument(
-        "--seconds", type=number(0.0, open_low=True), default=0.1, help="length of a turn"
+        "--seconds", type=number(0.0, open_low=True), default=0.05, help="length of a turn"
     )
     p.add_argument(
         "--threads", type=integer(1), default=len(processors()), help="threads of every framework"
@@ -53,7 +56,9 @@ def run(options: argparse.Namespace) -> None:
     from ..bench.tables import tables, terminal
 
     results = _read(Path(options.read)) if options.read else _measure(options)
-    console = Console(highlight=False, markup=False)
+    # Where it does not fit, a terminal had better break lines than figures be left out.
+    width = max(get_terminal_size().columns, LEAST_WIDTH)
+    console = Console(highlight=False, markup=False, width=width)
     console.print(setting(results))
     for table in tables(results):
         console.print()
@@ -72,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
-    import sys
+    from rich.console import Console
 
     from ..bench.cases import choose_steps
     from ..bench.measure import Plan
@@ -85,10 +90,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     plan = Plan(options.rounds, options.seconds, options.threads)
     variants = choose_variants(options.peers)
 
-    def say(text: str) -> None:
-        print(f"tercet bench: {text}", file=sys.stderr, flush=True)
-
-    return run_suite(cases, sweeps, options.ops, variants, plan, say)
+    with Console(stderr=True, highlight=False, markup=False).status("") as status:
+        return run_suite(cases, sweeps, options.ops, variants, plan, status.update)
 
 
 def _read(path: Path) -> dict[str, Any]:
