@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DataError
 from .options import HelpFormatter, integer, names, number
 
-LEAST_WIDTH = 110
+LEAST_WIDTH = 132
 
 
 def add_parser(commands: Any) -> None:
