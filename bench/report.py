@@ -35,7 +35,7 @@ COLUMNS = {
     "GFLOP/s": "matrix products alone, and their share of this machine's sgemm",
     "GB/s": "the arrays that a step has to read and write at least, and the share of what this "
     "machine moves (add) on a working set of that size",
-    "first": "making ready, compiling and the first run",
+    "ready": "making the model and six runs, with whatever is compiled or loaded for them",
     "memory": "how far the process's resident memory grew beyond what its imports took",
     "peak": "the most that the process held",
 }

@@ -98,12 +98,12 @@ def step_table(record: dict[str, Any], limits: dict[str, Any]) -> Table:
                 _width(time),
                 ratio,
                 *_rates(record, time.median, limits, f["host"]),
-                f"{f['first']:.2f} s",
+                f"{f['ready']:.2f} s",
                 *_memory(f["memory"]),
             ]
         )
     columns = (
-        "framework", "time", "spread", "ratio", "GFLOP/s", "GB/s", "first", "memory", "peak"
+        "framework", "time", "spread", "ratio", "GFLOP/s", "GB/s", "ready", "memory", "peak"
     )  # fmt: skip
     notes = [f"{name}: left out, {why}" for name, why in record["left_out"].items()]
     own = ((name, f["memory"]["own"]) for name, f in figures.items())

@@ -26,7 +26,7 @@ from .job import Job, NotHere
 from .memory import resident
 from .variants import Variant
 
-RUNS_COMPARED = 6  # first results that have to agree; a captured function replays in the last ones
+RUNS_COMPARED = 6  # the first ones; in the last of them a captured function is replayed
 ROWS_COMPARED = 4  # of an inference's outputs
 BURSTS = 5  # a turn's time is the median of so many measurements
 
@@ -71,18 +71,18 @@ def measure(job: Job, seconds: float) -> float:
     return statistics.median(burst(count) for _ in range(BURSTS))
 
 
-def first_results(case: Case, job: Job) -> tuple[float, list[float]]:
-    """Seconds of the first run, and the results that frameworks are compared by: the losses of the
-    first training steps, or the probabilities of the first rows."""
-    began = time.perf_counter()
-    results = [job.value(job.run())]
-    seconds = time.perf_counter() - began
-    results += (job.value(job.run()) for _ in range(RUNS_COMPARED - 1))
+def first_results(case: Case, job: Job) -> list[float]:
+    """What frameworks are compared by: the losses of the first training steps, or the
+    probabilities of the first rows."""
+    results = [job.value(job.run()) for _ in range(RUNS_COMPARED)]
     if case.kind == TRAIN:
-        return seconds, [float(loss) for loss in results]
+        return [float(loss) for loss in results]
     logits = np.asarray(results[-1], np.float64)[:ROWS_COMPARED]
     unnormalized = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return seconds, (unnormalized / unnormalized.sum(axis=1, keepdims=True)).ravel().tolist()
+    probabilities: list[float] = (
+        (unnormalized / unnormalized.sum(axis=1, keepdims=True)).ravel().tolist()
+    )
+    return probabilities
 
 
 def main() -> None:
@@ -95,9 +95,8 @@ def main() -> None:
         case = Case.from_json(content)
         began = time.perf_counter()
         job = builder.build(case, variant.mode, threads)
-        made = time.perf_counter() - began
-        first, results = first_results(case, job)
-        return {"first": made + first, "results": results}, job
+        results = first_results(case, job)
+        return {"ready": time.perf_counter() - began, "results": results}, job
 
     with use_backend(variant.backend) if variant.backend else nullcontext():
         serve(build)
