@@ -27,6 +27,7 @@ class Job:
 
     run     one training step or one inference; returns what the framework returns
     value   that result as NumPy: the loss before the update, or the outputs
+    steps   how many training steps one run makes; their losses are then an array
     wait    returns once the result is computed, where `run` returns earlier
     memory  the framework's own words about its memory, if it counts it
     """
@@ -35,3 +36,4 @@ class Job:
     value: Callable[[Any], np.ndarray | float]
     wait: Callable[[Any], None] = field(default=_nothing)
     memory: Callable[[], str | None] = field(default=_no_memory)
+    steps: int = 1

@@ -45,7 +45,10 @@ PEERS = {
         Variant("torch, fused Adam", "torch_steps", "fused", imports=("torch",)),
         Variant("torch.compile", "torch_steps", "compiled", imports=("torch",)),
     ),
-    "jax": (Variant("jax.jit", "jax_steps", imports=("jax",)),),
+    "jax": (
+        Variant("jax.jit", "jax_steps", imports=("jax",)),
+        Variant("jax.jit of 10 steps", "jax_steps", "scan", imports=("jax",)),
+    ),
     "sklearn": (Variant("scikit-learn", "sklearn_steps", imports=("sklearn.neural_network",)),),
     "thinc": (Variant("Thinc", "thinc_steps", imports=("thinc.api",)),),
     "onnxruntime": (Variant("onnxruntime", "onnx_steps", imports=("onnxruntime", "onnx")),),

@@ -4,7 +4,7 @@
 
 {"build": case} is answered by what making the case ready took and what its first results were, or
 by {"not_here": why} where this framework cannot do the case. {"time": [names], "seconds": s} is
-answered by the seconds of one run of each of these cases, and the memory.
+answered by the seconds of one step or inference of each of these cases, and the memory.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def serve(build: Callable[[dict[str, Any]], tuple[dict[str, Any], Job]]) -> None
 
 
 def measure(job: Job, seconds: float) -> float:
-    """Seconds of one run, from some `seconds` of running.
+    """Seconds of one step or inference, from some `seconds` of running.
 
     Bursts are waited for as a whole, so that a framework may work ahead of Python.
     """
@@ -62,12 +62,12 @@ def measure(job: Job, seconds: float) -> float:
         for _ in range(count):
             result = job.run()
         job.wait(result)
-        return (time.perf_counter() - began) / count
+        return (time.perf_counter() - began) / (count * job.steps)
 
     burst(1)  # after the pause nothing is in the caches
     share = seconds / (BURSTS + 1)
-    count = max(1, int(share / burst(1)))
-    count = max(1, int(share / burst(count)))
+    count = max(1, int(share / (burst(1) * job.steps)))
+    count = max(1, int(share / (burst(count) * job.steps)))
     return statistics.median(burst(count) for _ in range(BURSTS))
 
 
@@ -76,7 +76,7 @@ def first_results(case: Case, job: Job) -> list[float]:
     probabilities of the first rows."""
     results = [job.value(job.run()) for _ in range(RUNS_COMPARED)]
     if case.kind == TRAIN:
-        return [float(loss) for loss in results]
+        return [float(loss) for loss in np.hstack(results)[:RUNS_COMPARED]]
     logits = np.asarray(results[-1], np.float64)[:ROWS_COMPARED]
     unnormalized = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: list[float] = (
