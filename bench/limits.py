@@ -84,7 +84,7 @@ def at_size(traffic: Sequence[dict[str, float]], size: float) -> float:
     """bytes/s of `add` at a working set, by straight lines over the logarithm of the size.
 
     >>> table = [{"bytes": 1e3, "add": 30.0}, {"bytes": 1e5, "add": 10.0}]
-    >>> at_size(table, 1e4), at_size(table, 10), at_size(table, 1e9)
+    >>> round(at_size(table, 1e4), 6), at_size(table, 10), at_size(table, 1e9)
     (20.0, 30.0, 10.0)
     """
     sizes = [math.log(row["bytes"]) for row in traffic]

@@ -40,7 +40,7 @@ def measure(
 
     All cases share a variant's process, so its memory is that of all of them.
     """
-    records = [_record(case) for case in cases]
+    records = [record_of(case) for case in cases]
     if not cases:
         return records
     workers: dict[str, Worker] = {}
@@ -66,7 +66,8 @@ def measure(
     return records
 
 
-def _record(case: Case) -> dict[str, Any]:
+def record_of(case: Case) -> dict[str, Any]:
+    """A case's record before anything is known of it but what it is."""
     return {
         "case": case.to_json(),
         "title": case.title,

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ROUNDING = 1e-12  # of a fraction
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -58,24 +60,27 @@ def fastest_changes(xs: Sequence[float], curves: dict[str, Sequence[float]]) -> 
     ('a', 'b', 10.0, 10.0)
     """
     logs = {name: [math.log(y) for y in ys] for name, ys in curves.items()}
+    name = min(logs, key=lambda n: logs[n][:2])
     found: list[Crossing] = []
     for i in range(len(xs) - 1):
-        left, right = math.log(xs[i]), math.log(xs[i + 1])
-        at, name = 0.0, min(logs, key=lambda n: (logs[n][i], logs[n][i + 1]))
-        while True:
-            # The next curve that comes below the present one, as a fraction of this interval.
-            meetings = []
-            for other, ys in logs.items():
-                gap, gain = (
-                    ys[i] - logs[name][i],
-                    logs[name][i + 1] - logs[name][i] - ys[i + 1] + ys[i],
-                )
-                if other != name and gain > 0 and at < gap / gain < 1:
-                    meetings.append((gap / gain, other))
-            if not meetings:
-                break
-            at, other = min(meetings)
+        at = 0.0  # as a fraction of this interval
+        while meetings := _meetings(logs, name, i, at):
+            at, after = min(meetings)
+            x = math.log(xs[i]) + at * (math.log(xs[i + 1]) - math.log(xs[i]))
             y = logs[name][i] + at * (logs[name][i + 1] - logs[name][i])
-            found.append(Crossing(math.exp(left + at * (right - left)), math.exp(y), name, other))
-            name = other
+            found.append(Crossing(math.exp(x), math.exp(y), name, after))
+            name = after
+    return found
+
+
+def _meetings(
+    logs: dict[str, list[float]], name: str, i: int, at: float
+) -> list[tuple[float, str]]:
+    """Where in interval i, from `at` on, other curves come below the curve `name`."""
+    found = []
+    for other, ys in logs.items():
+        gap = ys[i] - logs[name][i]
+        gain = gap - (ys[i + 1] - logs[name][i + 1])
+        if other != name and gain > 0 and at - ROUNDING <= gap / gain < 1:
+            found.append((max(at, gap / gain), other))
     return found
