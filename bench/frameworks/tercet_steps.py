@@ -20,11 +20,10 @@ def build(case: Case, mode: str, threads: int) -> Job:
     model = _model(case)
     inputs, classes = batch(case)
     x, y = tc.tensor(inputs), tc.tensor(classes)
-    if case.kind == TRAIN:
-        function, arguments = _training(model), (x, y)
-    else:
-        model.eval()
-        function, arguments = model, (x,)
+    arguments: tuple[Any, ...] = (x, y)
+    function = _training(model)
+    if case.kind != TRAIN:
+        arguments, function = (x,), model.eval()
     if mode in CAPTURE:
         function = tc.capture(function, **CAPTURE[mode])
 
