@@ -42,6 +42,10 @@ class CaptureError(TercetError, RuntimeError):
     """A function cannot be captured: a replay would not do what calling it does."""
 
 
+class BenchmarkError(TercetError, RuntimeError):
+    """A benchmark's process ended, or two frameworks do not compute the same."""
+
+
 def choose(what: str, name: object, known: object) -> str:
     """The message for an unknown name: what it is, what was found, what is known, the nearest."""
     from difflib import get_close_matches

@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from itertools import pairwise
@@ -25,7 +24,6 @@ from typing import Any
 
 HIDDEN = (256, 128)
 LR, DECAY = 1e-3, 1e-2
-PAUSE = 0.3  # seconds before a turn, in which the threads of the one before stop spinning
 TOLERANCE = 1e-3  # of the first epoch's mean loss, relative, between frameworks
 
 
@@ -109,33 +107,23 @@ def frameworks() -> list[str]:
 
 def measure(data: str, batch_size: int, rounds: int) -> dict[str, Any]:
     """Run every framework in turns; figures by framework."""
+    from tercet.bench.turns import Worker, processors, take_turns
+
     workers, figures = {}, {}
     try:
         for name in frameworks():
             command = [sys.executable, __file__, "--worker", name, "--data", data]
-            process = subprocess.Popen(
-                [*command, "--batch-size", str(batch_size)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            workers[name] = process
-            assert process.stdout is not None
-            figures[name] = json.loads(process.stdout.readline()) | {"epochs": []}
+            threads = len(processors())
+            workers[name] = Worker([*command, "--batch-size", str(batch_size)], threads)
+            figures[name] = workers[name].receive() | {"epochs": []}
         losses = {name: f["loss"] for name, f in figures.items()}
         if max(losses.values()) - min(losses.values()) > TOLERANCE * max(losses.values()):
             sys.exit(f"the frameworks do not train the same model: first losses {losses}")
-        for _ in range(rounds):
-            for name, process in workers.items():
-                assert process.stdin is not None
-                assert process.stdout is not None
-                time.sleep(PAUSE)
-                process.stdin.write("\n")
-                process.stdin.flush()
-                figures[name]["epochs"].append(json.loads(process.stdout.readline()))
+        for name, seconds in take_turns(workers, dict.fromkeys(workers), rounds):
+            figures[name]["epochs"].append(seconds)
     finally:
-        for process in workers.values():
-            process.kill()
+        for worker in workers.values():
+            worker.close()
     return figures
 
 

@@ -55,12 +55,17 @@ def widths(text: str) -> list[int]:
     return values
 
 
+def names(text: str) -> list[str]:
+    """An argument type: names separated by commas."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
 class HelpFormatter(argparse.HelpFormatter):
     """Help that shows defaults where there are any, as they would be typed."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         default = action.default
-        if default in (None, False, argparse.SUPPRESS):
+        if default in (None, False, [], argparse.SUPPRESS):
             return action.help or ""
         text = ",".join(map(str, default)) if isinstance(default, list) else default
         return f"{action.help} (default: {text})"

@@ -13,11 +13,21 @@ import pytest
 import tercet
 
 ROOT = Path(__file__).parent.parent
-ORDER = ["kernels", "backends", "autograd", "layers", "training", "models", "interop", "cli"]
+ORDER = [
+    "kernels",
+    "backends",
+    "autograd",
+    "layers",
+    "training",
+    "models",
+    "interop",
+    "bench",
+    "cli",
+]
 # `data` stands beside `autograd`: it knows nothing above `backends`, and training may use it.
 ALLOWED = {name: set(ORDER[: i + 1]) | {"errors"} for i, name in enumerate(ORDER)}
 ALLOWED["data"] = {"data", "backends", "kernels", "errors"}
-for _upper in ("training", "models", "cli"):
+for _upper in ("training", "models", "bench", "cli"):
     ALLOWED[_upper] |= {"data"}
 FOLDERS = [name for name in ALLOWED if (ROOT / name).is_dir()]
 MODULES = [tercet.__name__, *(m.name for m in pkgutil.walk_packages(tercet.__path__, "tercet."))]

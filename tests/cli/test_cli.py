@@ -193,3 +193,31 @@ def test_a_write_that_fails_leaves_what_was_saved(digits: Path) -> None:
     assert "cannot save runs/d/model.safetensors: File too large" in error
     assert "What was there before is unchanged" in error
     assert {p.name: p.read_bytes() for p in (digits / "runs/d").iterdir()} == before
+
+
+def test_bench_measures_writes_and_reads(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("<!-- bench: begin -->\n<!-- bench: end -->\n")
+    arguments = ["--steps", "tiny", "--rounds", "1", "--seconds", "0.001", "--threads", "1"]
+    written = ["--out", "new/r.json", "--report", "r.html", "--markdown", "page.md"]
+    out = works(tercet("bench", *arguments, *written, cwd=tmp_path))
+    for name in ("tercet numpy", "hand-written NumPy", "sgemm, 1 thread", "training 10-64-32-2"):
+        assert name in out
+    assert (tmp_path / "new/r-tiny.svg").read_text().startswith("<svg")
+    assert "hand-written NumPy" in (tmp_path / "r.html").read_text()
+    assert "| hand-written NumPy |" in (tmp_path / "page.md").read_text()
+    assert works(tercet("bench", "--read", "new/r.json", cwd=tmp_path)) == out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "essentials"),
+    [
+        (["--steps", "tinny"], "unknown step 'tinny'"),
+        (["--peers", "pytorch"], "unknown peer 'pytorch'"),
+        (["--threads", "0"], "expected an integer >= 1, found '0'"),
+        (["--read", "none.json"], "No such file"),
+        (["--read", "other.json"], "other.json is not a result of tercet bench"),
+    ],
+)
+def test_bench_says_what_is_wrong(tmp_path: Path, arguments: list[str], essentials: str) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    assert essentials in fails(tercet("bench", *arguments, cwd=tmp_path))
