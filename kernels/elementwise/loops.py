@@ -398,7 +398,7 @@ def copy(out: Array, x: Array, *, dtype: str) -> None:
         shape = (1,) * (4 - x.ndim) + x.shape
         _copy_view(parts, out.reshape(shape), x[(None,) * (4 - x.ndim)])
     else:
-        reference.copy(np, out, x, dtype=dtype)
+        _numpy(reference.copy, out, x, dtype=dtype)
 
 
 def fill(out: Array, *, shape: tuple[int, ...], dtype: str, value: float) -> None:

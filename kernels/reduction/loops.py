@@ -14,7 +14,7 @@ from numba.extending import register_jitable
 
 from ..numba_intrinsics import maximum, minimum
 from ..numba_loop import chosen_by_kind, flat, loop, loops, parts_for, share
-from ..observing import workspace
+from ..observing import host, workspace
 from ..spec import Array
 from . import reference
 
@@ -240,7 +240,7 @@ def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) 
 def argreduce(out: Array, x: Array, *, kind: str) -> None:
     outer, n, inner = x.shape
     if x.dtype.kind != "f" or n == 0:  # of nothing, NumPy says what is wrong
-        reference.argreduce(np, out, x, kind=kind)
+        host(reference.argreduce, np, out, x, kind=kind)
     elif inner == 1:
         _arg_rows(KIND_NUMBER[kind])(parts_for(x.size, outer), flat(out), x.reshape(outer, n))
     else:

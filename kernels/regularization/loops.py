@@ -1,5 +1,7 @@
 """Penalties in one pass: the sums of |w| and w^2 together, no array of either."""
 
+import numpy as np
+
 from ..numba_loop import flat, loop, parts_for, share
 from ..observing import workspace
 from ..spec import Array

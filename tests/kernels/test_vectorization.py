@@ -108,7 +108,7 @@ def loops_that_compute(assembly: str, register: str) -> int:
 def assembly_of(loop: Loop, types: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> str:
     """Compiled anew: what comes from the disk cache can no longer be read."""
     monkeypatch.setattr(numba_loop, "cached_njit", numba.njit)
-    entry: Any = Loop(loop._source, loop._kind)._entry
+    entry: Any = Loop(loop._source, loop.kind)._entry
     entry.compile(types)
     assembly: str = entry.inspect_asm(types)
     return assembly
@@ -181,12 +181,11 @@ def test_loops_are_vector_code(
     for (loop, absent), types in loops_of(name, dtype).items():
         source = loop._source.__name__
         exempt = NO_VECTORS.get(source, set())
-        if (loop._kind[0] if loop._kind else None) in exempt:
+        if (loop.kind[0] if loop.kind else None) in exempt:
             continue
         found = loops_that_compute(assembly_of(loop, types, monkeypatch), register)
         assert found >= LOOPS_INSIDE.get(source, 1), (
-            f"{name}, {dtype}: {source}{loop._kind}, absent arguments {absent}: "
-            f"{found} vector loops"
+            f"{name}, {dtype}: {source}{loop.kind}, absent arguments {absent}: {found} vector loops"
         )
 
 
