@@ -15,6 +15,9 @@ import numpy as np
 from ..errors import OptionError, choose
 
 LR, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's, in every framework
+# For those that add epsilon to sqrt(v) before its bias is corrected, as in Kingma & Ba, section 2:
+# there the same number would act as one 30 times as large in the first step.
+EPSILON_BEFORE_CORRECTION = EPSILON * (1 - BETA2) ** 0.5
 TRAIN, INFER = "train", "infer"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ROUNDING = 1e-12  # of a fraction
@@ -52,7 +52,7 @@ class Crossing:
     after: str
 
 
-def fastest_changes(xs: Sequence[float], curves: dict[str, Sequence[float]]) -> list[Crossing]:
+def fastest_changes(xs: Sequence[float], curves: Mapping[str, Sequence[float]]) -> list[Crossing]:
     """Where the fastest of some curves of time changes; straight lines on two logarithmic axes.
 
     >>> [c] = fastest_changes([1, 100], {"a": [1.0, 100.0], "b": [10.0, 10.0]})

@@ -61,11 +61,11 @@ def test_dependence_runs_one_way(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_numba_and_cupy_stay_in_backends_and_kernels(folder: str) -> None:
+def test_numba_and_cupy_stay_with_backends_and_kernels(folder: str) -> None:
     for path in sources(folder):
         for name, line in imports(path):
             if name.split(".")[0] in ("numba", "llvmlite", "cupy", "cupyx"):
-                assert folder in ("backends", "kernels"), f"{path}:{line} imports {name}"
+                assert folder in ("backends", "kernels", "bench"), f"{path}:{line} imports {name}"
 
 
 @pytest.mark.parametrize("folder", [f for f in FOLDERS if f not in ("backends", "kernels", "cli")])

@@ -21,7 +21,10 @@ def build(case: Case, mode: str, threads: int) -> Job:
     import jax
     import jax.numpy as jnp
 
-    activation = {"relu": jax.nn.relu, "gelu": partial(jax.nn.gelu, approximate=False)}
+    activation: dict[str, Any] = {
+        "relu": jax.nn.relu,
+        "gelu": partial(jax.nn.gelu, approximate=False),
+    }
     act = activation[case.activation]
     parameters = jax.tree.map(jnp.asarray, weights(case))
     x, y = (jnp.asarray(array) for array in batch(case))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cases import BETA1, BETA2, EPSILON, LR, TRAIN, Case, batch, weights
+from ..cases import BETA1, BETA2, EPSILON_BEFORE_CORRECTION, LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
 
 
@@ -20,7 +20,7 @@ def build(case: Case, mode: str, threads: int) -> Job:
     x, y = batch(case)
     model: Any = MLPClassifier(
         case.widths[1:-1], solver="adam", alpha=0.0, batch_size=len(x), shuffle=False,
-        learning_rate_init=LR, beta_1=BETA1, beta_2=BETA2, epsilon=EPSILON,
+        learning_rate_init=LR, beta_1=BETA1, beta_2=BETA2, epsilon=EPSILON_BEFORE_CORRECTION,
     )  # fmt: skip
     model.partial_fit(x, y, classes=np.arange(case.widths[-1]))
     for i, (w, b) in enumerate(weights(case)):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cases import BETA1, BETA2, EPSILON, LR, TRAIN, Case, batch, weights
+from ..cases import BETA1, BETA2, EPSILON_BEFORE_CORRECTION, LR, TRAIN, Case, batch, weights
 from ..job import Job
 
 
@@ -28,7 +28,13 @@ def build(case: Case, mode: str, threads: int) -> Job:
         return Job(lambda: model.predict(x), np.asarray)
     loss = CategoricalCrossentropy(normalize=True)
     optimizer = Adam(
-        LR, beta1=BETA1, beta2=BETA2, eps=EPSILON, L2=0.0, grad_clip=0.0, use_averages=False
+        LR,
+        beta1=BETA1,
+        beta2=BETA2,
+        eps=EPSILON_BEFORE_CORRECTION,
+        L2=0.0,
+        grad_clip=0.0,
+        use_averages=False,
     )
     target = np.eye(case.widths[-1], dtype=np.float32)[y]
 
