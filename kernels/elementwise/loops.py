@@ -250,7 +250,7 @@ def _copy(t: int, parts: int, out: Array, x: Array) -> None:
 
 @loop
 def _copy_view(t: int, parts: int, out: Array, x: Array) -> None:
-    """x: any four axes; the second is split."""
+    """Any four axes; the second is split."""
     low, high = share(x.shape[1], parts, t)
     for i in range(x.shape[0]):
         for j in range(low, high):
@@ -392,11 +392,12 @@ def accumulate(acc: Array, x: Array) -> None:
 
 def copy(out: Array, x: Array, *, dtype: str) -> None:
     parts = parts_for(x.size)
-    if x.flags.c_contiguous:
+    if x.flags.c_contiguous and out.flags.c_contiguous:
         _copy(parts, flat(out), flat(x))
     elif x.ndim <= 4:
-        shape = (1,) * (4 - x.ndim) + x.shape
-        _copy_view(parts, out.reshape(shape), x[(None,) * (4 - x.ndim)])
+        # Not reshaped, which would copy: `out` may be a view of something larger.
+        axes = (None,) * (4 - x.ndim)
+        _copy_view(parts, out[axes], x[axes])
     else:
         _numpy(reference.copy, out, x, dtype=dtype)
 

@@ -167,3 +167,18 @@ def test_mixed_dtypes_are_refused(backend: Backend) -> None:
     b = backend.asarray(np.ones((2, 2), np.float64))
     with pytest.raises(DTypeError, match="of one dtype"):
         backend.ops.binary_forward(a, b, kind="add")
+
+
+def test_copies_into_views(backend: Backend) -> None:
+    """A slice's gradient is copied into a view of zeros: nothing else there may change."""
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    for shape, view in (
+        ((2, 3, 8), lambda x: x[:, :, ::2]),
+        ((2, 5, 4), lambda x: x[:, 1:4]),
+        ((4, 3, 2), lambda x: x.T),
+    ):
+        expected = np.zeros(shape, np.float32)
+        target = backend.asarray(expected)
+        backend.ops.copy(backend.asarray(values), dtype="float32", out=(view(target),))
+        view(expected)[...] = values
+        assert np.array_equal(backend.to_numpy(target), expected)
