@@ -57,7 +57,7 @@ from .autograd.functional import (
     where,
     zeros,
 )
-from .backends import get_backend, seed, use_backend
+from .backends import get_backend, get_num_threads, seed, set_num_threads, use_backend
 from .errors import TercetError
 from .layers import L1, L2, Module, Parameter, Regularizer
 from .models import load, load_weights, save_weights
@@ -156,6 +156,7 @@ __all__ = [
     "gelu",
     "get_backend",
     "get_default_dtype",
+    "get_num_threads",
     "gradcheck",
     "hard_sigmoid",
     "hard_swish",
@@ -183,6 +184,7 @@ __all__ = [
     "seed",
     "selu",
     "set_default_dtype",
+    "set_num_threads",
     "sigmoid",
     "silu",
     "softmax",

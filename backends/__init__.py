@@ -15,6 +15,7 @@ from importlib.util import find_spec
 
 from ..errors import BackendError, choose
 from ..kernels.spec import Array
+from ..kernels.threads import Threads, get_num_threads, set_num_threads, threads
 from .backend import Backend, DType
 from .generator import Generator
 
@@ -155,12 +156,16 @@ __all__ = [
     "Backend",
     "DType",
     "Generator",
+    "Threads",
     "choice",
     "current_name",
     "generator",
     "get_backend",
+    "get_num_threads",
     "problem",
     "seed",
+    "set_num_threads",
+    "threads",
     "usable",
     "use_backend",
 ]

@@ -31,6 +31,7 @@ from numba.core.cpu_options import FastMathOptions
 from numba.extending import intrinsic, overload, register_jitable
 
 from .numba_cache import cached_njit, sources_digest
+from .threads import get_num_threads
 
 # Elements below which a loop runs serially: starting threads costs some 2 us, as much as 2^14
 # elements of a plain loop.
@@ -169,7 +170,7 @@ def parts_for(work: int, most: int | None = None, serial_below: int = SERIAL_BEL
     """Into how many parts to split `work` elements, of which at most `most` are separable."""
     if work < serial_below:
         return 1
-    threads: int = numba.get_num_threads()
+    threads = get_num_threads()
     return threads if most is None else max(min(threads, most), 1)
 
 
