@@ -58,7 +58,15 @@ from .autograd.functional import (
     where,
     zeros,
 )
-from .backends import get_backend, memory_summary, seed, set_memory_limit, use_backend
+from .backends import (
+    get_backend,
+    get_num_threads,
+    memory_summary,
+    seed,
+    set_memory_limit,
+    set_num_threads,
+    use_backend,
+)
 from .errors import TercetError
 from .layers import L1, L2, Module, Parameter, Regularizer
 from .models import load, load_weights, save_weights
@@ -158,6 +166,7 @@ __all__ = [
     "gelu",
     "get_backend",
     "get_default_dtype",
+    "get_num_threads",
     "gradcheck",
     "hard_sigmoid",
     "hard_swish",
@@ -187,6 +196,7 @@ __all__ = [
     "selu",
     "set_default_dtype",
     "set_memory_limit",
+    "set_num_threads",
     "sigmoid",
     "silu",
     "softmax",

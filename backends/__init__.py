@@ -14,9 +14,12 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ..errors import BackendError, OptionError, choose
+from ..kernels import threads as loop_threads
 from ..kernels.spec import Array
+from ..kernels.threads import Threads, get_num_threads, threads
 from .backend import Backend, DType
 from .generator import Generator
+from .recording import changed
 
 PREFERENCE = ("cupy", "numba", "numpy")
 _CLASSES = {
@@ -153,6 +156,14 @@ def set_memory_limit(limit: int | None, backend: str | Backend | None = None) ->
     get_backend(backend).set_memory_limit(limit)
 
 
+def set_num_threads(number: int) -> None:
+    loop_threads.set_num_threads(number)
+    changed()  # recorded steps know their numbers of parts
+
+
+set_num_threads.__doc__ = loop_threads.set_num_threads.__doc__
+
+
 _generator = Generator(0)
 
 
@@ -179,14 +190,18 @@ __all__ = [
     "Backend",
     "DType",
     "Generator",
+    "Threads",
     "choice",
     "current_name",
     "generator",
     "get_backend",
+    "get_num_threads",
     "memory_summary",
     "problem",
     "seed",
     "set_memory_limit",
+    "set_num_threads",
+    "threads",
     "usable",
     "use_backend",
 ]

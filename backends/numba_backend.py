@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ..kernels import FAMILIES
+from ..kernels import FAMILIES, threads
 from .backend import Implementation
-from .compiling import announce
 from .numpy_backend import HostBackend
 
 
@@ -18,6 +17,9 @@ class NumbaBackend(HostBackend):
     compiles = True
 
     def implementations(self) -> dict[str, Implementation]:
+        threads.prepare_pool()
+        from .compiling import announce
+
         announce()
         found: dict[str, Implementation] = {}
         for family in FAMILIES:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +39,11 @@ def changed() -> None:
     """Have recordings compared with what their steps do now, before they are replayed again."""
     global version
     version ^= hash((next(_numbers), "change"))
+
+
+if hasattr(os, "register_at_fork"):
+    # The loops of a forked process may have other numbers of threads.
+    os.register_at_fork(after_in_child=changed)
 
 
 def toggled(switch: object) -> None:

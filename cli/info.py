@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     from rich.table import Table
 
     from .. import __version__
-    from ..backends import PREFERENCE, choice, get_backend, problem
+    from ..backends import PREFERENCE, choice, get_backend, problem, threads
     from ..kernels import FAMILY_OF, TABLE
 
     console = Console(highlight=False)
@@ -43,6 +43,9 @@ def run(options: argparse.Namespace) -> None:
             usable.append(get_backend(name))
     name, rule = choice()
     console.print(f"chosen: {name} ({rule})")
+    if "numba" in (backend.name for backend in usable):
+        found = threads()
+        console.print(f"threads of the numba loops: {found.number} ({found.reason})")
     for backend in usable:
         console.print(backend.memory_summary())
     console.print()

@@ -36,6 +36,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from . import numba_blas, observing
 from .numba_cache import cached_njit, sources_digest
+from .threads import get_num_threads
 
 # Elements below which a loop runs serially: starting threads costs some 2 us, and they fetch what
 # the other core has in its cache. Together that is as much as 2^15 elements of a plain loop.
@@ -265,7 +266,7 @@ def parts_for(work: int, most: int | None = None, serial_below: int = SERIAL_BEL
     """Into how many parts to split `work` elements, of which at most `most` are separable."""
     if work < serial_below:
         return 1
-    threads: int = numba.get_num_threads()
+    threads = get_num_threads()
     return threads if most is None else max(min(threads, most), 1)
 
 
