@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ROUNDING = 1e-12  # of a fraction
+MARGIN = 1.05  # times faster, to be called so
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,20 @@ def _meetings(
         gain = gap - (ys[i + 1] - logs[name][i + 1])
         if other != name and gain > 0 and at - ROUNDING <= gap / gain < 1:
             found.append((max(at, gap / gain), other))
+    return found
+
+
+def lasting(
+    changes: Sequence[Crossing], xs: Sequence[float], curves: Mapping[str, Sequence[float]]
+) -> list[Crossing]:
+    """The changes that bring MARGIN at some x before the next one; the others are noise."""
+    found: list[Crossing] = []
+    for i, change in enumerate(changes):
+        before = found[-1].after if found else changes[0].before
+        end = changes[i + 1].x if i + 1 < len(changes) else math.inf
+        old, new = curves[before], curves[change.after]
+        if any(
+            change.x <= x <= end and a > MARGIN * b for x, a, b in zip(xs, old, new, strict=True)
+        ):
+            found.append(replace(change, before=before))
     return found

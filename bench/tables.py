@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from .limits import at_size
-from .summary import Crossing, Spread, fastest_changes, paired_ratio, spread
+from .summary import Crossing, Spread, fastest_changes, lasting, paired_ratio, spread
 from .svg import seconds
 from .variants import HOST, PLAIN
 
@@ -161,7 +161,9 @@ def sweep_curves(sweep: dict[str, Any]) -> dict[str, list[float]]:
 def sweep_changes(sweep: dict[str, Any]) -> list[Crossing]:
     """Where the fastest of tercet's variants changes."""
     ours = {name: ys for name, ys in sweep_curves(sweep).items() if name.startswith(OURS)}
-    return fastest_changes(sweep["values"], ours) if ours else []
+    if not ours:
+        return []
+    return lasting(fastest_changes(sweep["values"], ours), sweep["values"], ours)
 
 
 def advice(sweep: dict[str, Any]) -> str:
@@ -171,7 +173,7 @@ def advice(sweep: dict[str, Any]) -> str:
         return "nothing to compare"
     parts = [f"{min(ours, key=lambda name: ours[name][0])} is the fastest of tercet's"]
     for change in sweep_changes(sweep):
-        parts.append(f"from {sweep['axis']} {change.x:.3g} on {change.after}")
+        parts.append(f"{change.after} from {sweep['axis']} {change.x:.3g} on")
     return ", ".join(parts) if len(parts) > 1 else f"{parts[0]} throughout"
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tercet.bench.summary import fastest_changes, paired_ratio, spread
+from tercet.bench.summary import fastest_changes, lasting, paired_ratio, spread
 
 
 @pytest.mark.parametrize("count", [4, 5, 8, 31])
@@ -58,3 +58,13 @@ def test_a_meeting_at_a_point_is_one_change() -> None:
     [c] = fastest_changes([1, 2, 4], {"a": [1.0, 2.0, 4.0], "b": [3.0, 2.0, 1.0]})
     assert (c.before, c.after) == ("a", "b")
     assert c.x == pytest.approx(2)
+
+
+def test_noise_is_no_change() -> None:
+    xs = [1, 2, 4, 8]
+    curves = {"a": [1.0, 1.02, 1.0, 1.0], "b": [1.01, 1.0, 1.02, 1.01], "c": [9.0, 9.0, 9.0, 0.5]}
+    changes = fastest_changes(xs, curves)
+    assert [c.after for c in changes] == ["b", "a", "c"]
+    [change] = lasting(changes, xs, curves)
+    assert (change.before, change.after) == ("a", "c")
+    assert change.x == changes[-1].x

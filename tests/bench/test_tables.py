@@ -52,7 +52,7 @@ def test_a_sweep_says_where_the_fastest_changes() -> None:
     [change] = sweep_changes(results()["sweeps"][0])
     assert (change.before, change.after) == ("tercet numpy", "tercet numba")
     assert advice(results()["sweeps"][0]) == (
-        f"tercet numpy is the fastest of tercet's, from batch size {change.x:.3g} on tercet numba"
+        f"tercet numpy is the fastest of tercet's, tercet numba from batch size {change.x:.3g} on"
     )
 
 
