@@ -22,8 +22,9 @@ from ..numba_loop import Loop, loop, loops, parts_for, region, share
 from ..observing import host, workspace
 from ..spec import Array
 
-# Multiply-adds below which a product runs serially: as long as starting threads takes.
-SERIAL_PRODUCT = 1 << 17
+# Multiply-adds below which a product runs serially: some 5 us on one thread, of which a second one
+# saves no more than it takes to start.
+SERIAL_PRODUCT = 1 << 18
 
 
 @loops

@@ -117,12 +117,13 @@ def cross_entropy_forward(
     `norm` is what the sum is divided by: sum_i w_(y_i) for "mean", else 1.
     """
     log_p = _log_probabilities(xp, logits, stats)
-    dense, valid = _target_rows(xp, logits, target, class_weight, label_smoothing, ignore_index)
-    loss = xp.where(valid, -(dense * log_p).sum(axis=1), 0)
-    if reduction == "mean":
-        norm[...] = _row_weights(xp, logits, target, valid, class_weight).sum()
-    else:
-        norm[...] = 1
+    rows, label, valid, weight = _rows(xp, logits, target, class_weight, ignore_index)
+    loss = log_p[rows, label] * weight * (label_smoothing - 1.0)
+    if label_smoothing:
+        spread = log_p if class_weight is None else log_p * class_weight
+        loss -= spread.sum(axis=1) * (label_smoothing / logits.shape[1])
+    loss = xp.where(valid, xp.where(label == target, loss, xp.nan), 0)
+    norm[...] = weight.sum(where=valid) if reduction == "mean" else 1
     if sample_weight is not None:
         loss = loss * sample_weight
     out[...] = loss if reduction == "none" else loss.sum() / norm
@@ -144,10 +145,18 @@ def cross_entropy_backward(
     reduction: str,
 ) -> None:
     """dlogits: (n, c), with p_k sum_j t_j - t_k for the weighted and smoothed target row t."""
-    dense, valid = _target_rows(xp, logits, target, class_weight, label_smoothing, ignore_index)
-    p = xp.exp(logits - stats[0][:, None] - stats[1][:, None])
-    slope = p * dense.sum(axis=1, keepdims=True) - dense
-    factor = dout / norm * xp.where(valid, 1, 0)
+    rows, label, valid, weight = _rows(xp, logits, target, class_weight, ignore_index)
+    hard = weight * (1.0 - label_smoothing)
+    slope = xp.exp(logits - stats[0][:, None] - stats[1][:, None])
+    if label_smoothing:
+        soft = label_smoothing / logits.shape[1]
+        spread = soft * logits.shape[1] if class_weight is None else soft * class_weight.sum()
+        slope *= (hard + spread)[:, None]
+        slope -= soft if class_weight is None else soft * class_weight
+    else:
+        slope *= hard[:, None]
+    slope[rows, label] -= hard
+    factor = dout / norm * xp.where(label == target, 1, xp.nan)
     if sample_weight is not None:
         factor = factor * sample_weight
     dlogits[...] = xp.where(valid[:, None], slope * factor[:, None], 0)
@@ -214,31 +223,14 @@ def _log_probabilities(xp: Any, logits: Array, stats: Array) -> Array:
     return shifted - stats[1][:, None]
 
 
-def _target_rows(
-    xp: Any,
-    logits: Array,
-    target: Array,
-    class_weight: Array | None,
-    label_smoothing: float,
-    ignore_index: int,
-) -> tuple[Array, Array]:
-    """The target as weighted and smoothed rows (n, c), and which rows count (n,)."""
-    classes = logits.shape[1]
-    valid = target != ignore_index
-    hit = xp.arange(classes)[None, :] == target[:, None]
-    dense = hit.astype(logits.dtype) * (1.0 - label_smoothing) + label_smoothing / classes
-    if class_weight is not None:
-        dense = dense * class_weight
-    outside = valid & ((target < 0) | (target >= classes))
-    return xp.where(outside[:, None], xp.asarray(float("nan"), dense.dtype), dense), valid
-
-
-def _row_weights(
-    xp: Any, logits: Array, target: Array, valid: Array, class_weight: Array | None
-) -> Array:
-    if class_weight is None:
-        return valid.astype(logits.dtype)
-    return xp.where(valid, class_weight[xp.clip(target, 0, logits.shape[1] - 1)], 0)
+def _rows(
+    xp: Any, logits: Array, target: Array, class_weight: Array | None, ignore_index: int
+) -> tuple[Array, Array, Array, Array]:
+    """For each row: its number, its target as a class that there is, whether it counts, w_y."""
+    n, classes = logits.shape
+    label = xp.minimum(xp.maximum(target, 0), classes - 1)
+    weight = xp.ones(n, logits.dtype) if class_weight is None else class_weight[label]
+    return xp.arange(n), label, target != ignore_index, weight
 
 
 def _soft_rows(target: Array, class_weight: Array | None, label_smoothing: float) -> Array:
