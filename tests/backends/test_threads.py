@@ -225,7 +225,10 @@ np.__file__ = place
 from tercet.kernels import numba_blas
 assert not numba_blas.AVAILABLE
 """
-HIDE_OPENMP = 'import sys; sys.modules["numba.np.ufunc.omppool"] = None\n'
+HIDE_OPENMP = """
+import sys
+sys.modules["numba.np.ufunc.omppool"] = sys.modules["numba.np.ufunc.tbbpool"] = None
+"""
 ON_WORKQUEUE = 'import numba; assert numba.threading_layer() == "workqueue"\n'
 
 
@@ -246,7 +249,7 @@ def test_training_on_numbas_workqueue() -> None:
 
 @needs_numba
 def test_training_on_tbb() -> None:
-    pytest.importorskip("tbb")
+    pytest.importorskip("numba.np.ufunc.tbbpool", reason="no TBB", exc_type=ImportError)
     agree(COMPARE, NUMBA_THREADING_LAYER="tbb", TERCET_NUM_THREADS="2")
 
 
