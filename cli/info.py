@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> None:
     name, rule = choice()
     console.print(f"chosen: {name} ({rule})")
     if "numba" in (backend.name for backend in usable):
-        found = threads()
-        console.print(f"threads of the numba loops: {found.number} ({found.reason})")
+        of_loops = threads()
+        console.print(f"threads of the numba loops: {of_loops.number} ({of_loops.reason})")
     for backend in usable:
         console.print(backend.memory_summary())
     console.print()

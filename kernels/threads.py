@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..errors import OptionError
 
@@ -184,20 +185,20 @@ def _limit() -> Threads | None:
     """The most threads that the loops can have, once that is known."""
     if _forked:
         return Threads(1, "this process was forked when the threads had started")
-    if "numba" not in sys.modules:
+    numba: Any = sys.modules.get("numba")
+    if numba is None:
         return None
-    from numba.core import config
-
-    return Threads(config.NUMBA_NUM_THREADS, "the size of Numba's pool")
+    return Threads(numba.config.NUMBA_NUM_THREADS, "the size of Numba's pool")
 
 
 def _after_fork() -> None:
     """GNU OpenMP ends a forked process that starts threads: the loops run on one there."""
     global _forked, _settled
-    from numba import threading_layer
-
+    numba: Any = sys.modules.get("numba")
+    if numba is None:
+        return
     try:
-        started = threading_layer()
+        started = numba.threading_layer()
     except ValueError:  # no thread has been started yet: the child may start its own
         return
     if started == "omp":

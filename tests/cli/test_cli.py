@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,8 @@ def test_info(tmp_path: Path) -> None:
         assert part in out
     if "cupy" not in usable():
         assert "cupy   not usable: " in out
+    if "numba" in usable():
+        assert re.search(r"threads of the numba loops: \d+ \(the .+\)", out)
 
 
 WRONG = {
@@ -168,6 +171,17 @@ def test_an_unknown_backend_in_the_environment(tmp_path: Path) -> None:
     assert "TERCET_BACKEND: unknown backend 'nunpy'" in fails(
         tercet("train", cwd=tmp_path, backend="nunpy")
     )
+
+
+@pytest.mark.skipif("numba" not in usable(), reason="needs Numba")
+def test_a_wrong_number_of_threads_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERCET_NUM_THREADS", "two")
+    for command in ("train", "info", "warmup"):
+        line = fails(tercet(command, cwd=tmp_path, backend="numba"))
+        assert f"tercet {command}: the environment variable TERCET_NUM_THREADS" in line
+        assert "expected an integer >= 1, found 'two'" in line
 
 
 def test_what_was_saved_survives_a_failed_training(digits: Path) -> None:
