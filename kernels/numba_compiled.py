@@ -47,7 +47,7 @@ class CompiledProgram:
 
     def __init__(self, calls: Sequence[LoopCall], bases: Sequence[int]) -> None:
         self.bases = np.array(bases, np.int64)
-        self.words = memoryview(self.bases)
+        self.words: Any = memoryview(self.bases)  # type: ignore[arg-type]
         self._entry = _compile(calls)
 
     def __call__(self) -> None:

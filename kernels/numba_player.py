@@ -39,7 +39,7 @@ def _play(program: np.ndarray) -> None:
     """program: int64 (n, 3), a call a row: its task, its number of parts, its frame's address."""
     before = single()
     for i in range(program.shape[0]):
-        _run_task(program[i, 0], program[i, 1], program[i, 2])
+        _run_task(program[i, 0], program[i, 1], program[i, 2])  # type: ignore[call-arg]
     restore(before)
 
 
@@ -63,7 +63,7 @@ class Program:
             row[:] = call.task, call.parts, self.frames.ctypes.data + at
             self.pointers += [(at + place) // 8 for place in call.pointers]
             at += size
-        self.words = memoryview(self.frames.view(np.int64))
+        self.words: Any = memoryview(self.frames.view(np.int64))  # type: ignore[arg-type]
         # The compiled code of a task lives as long as its loop.
         self.loops = [c.loop for c in calls]
 
