@@ -63,14 +63,10 @@ class Captured:
         if self.problem is not None:
             return self._function(*arguments, **options)
         key, arrays = self._key(arguments, options)
-        entries = self._recordings.get(key)
-        if entries is not None:
-            version = recordings.version
-            for entry in entries:
-                r = entry.recording
-                if r.confirmed and r.version == version and entry.fits():
-                    return entry.replay(arrays, copied)
-        return self._record(key, arrays, arguments, options)
+        for entry in self._recordings.get(key, ()):
+            if entry.holds():
+                return entry.replay(arrays, copied)
+        return self._record(key, arguments, options)
 
     @property
     def recordings(self) -> list[Recording]:
@@ -91,15 +87,15 @@ class Captured:
         key: list[Any] = [is_grad_enabled()]
         for value in (*arguments, *options.values()) if options else arguments:
             if isinstance(value, Tensor):
-                value = value.data
-            elif isinstance(value, list):
-                value = np.asarray(value)
-            elif not hasattr(value, "shape"):
-                key.append(value)
+                array = value.data
+                key += (value.backend, array.shape, array.dtype)
+            elif isinstance(value, list) or hasattr(value, "shape"):
+                array = np.asarray(value)
+                key += (None, array.shape, array.dtype)
+            else:
+                key += (type(value), value)
                 continue
-            arrays.append(value)
-            key.append(value.shape)
-            key.append(value.dtype)
+            arrays.append(array)
         key += options
         try:
             hash(found := tuple(key))
@@ -110,9 +106,7 @@ class Captured:
             ) from None
         return found, arrays
 
-    def _record(
-        self, key: Any, arrays: list[Any], arguments: tuple[Any, ...], options: dict[str, Any]
-    ) -> Any:
+    def _record(self, key: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run the function in Python; from its second call on, write down what it does."""
         given = [*arguments, *options.values()]
         # A module says itself where it lives, and in which dtype.
@@ -221,9 +215,13 @@ class _Entry:
     def __init__(self, backend: Backend, recording: Recording, structure: Any) -> None:
         self.backend, self.recording, self.structure = backend, recording, structure
 
-    def fits(self) -> bool:
-        """Whether the leaves that the function asked for a gradient are as they were."""
-        return all(leaf.has_grad is flag for leaf, flag in self.recording.leaves_before)
+    def holds(self) -> bool:
+        """Whether a replay would do what the function would do now."""
+        recording = self.recording
+        if not recording.confirmed or recording.version != recordings.version:
+            return False
+        # Whether they have gradients is what it asked these leaves.
+        return all(leaf.has_grad is flag for leaf, flag in recording.leaves_before)
 
     def same_as(self, other: _Entry) -> bool:
         mine, theirs = self.recording, other.recording
@@ -241,9 +239,7 @@ class _Entry:
         recording()
         for leaf, flag in recording.leaves_after:
             leaf.set_has_grad(flag)
-        outputs = recording.outputs
-        if copied:
-            outputs = [o.copy() for o in outputs]
+        outputs = [o.copy() for o in recording.outputs] if copied else recording.outputs
         return _give_arrays(self.structure, outputs, backend)
 
 

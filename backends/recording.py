@@ -386,7 +386,7 @@ class Recording:
         ):
             if self._bound[i] is not static:
                 self._bind(i, static)
-            np.copyto(static, x)
+            static[...] = x
         elif self._bound[i] is not x:
             self._bind(i, x)
 

@@ -24,6 +24,7 @@ def tercet(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
     return process
 
 
+@pytest.mark.slow
 def test_warming_up_twice_compiles_nothing(tmp_path: Path) -> None:
     tercet("warmup", cwd=tmp_path)
     out = tercet("warmup", cwd=tmp_path).stdout

@@ -27,6 +27,9 @@ from tercet.kernels.spec import Kernel, Sample
 
 from .conformance import cast, samples
 
+# Compiles every loop anew, since code from the disk cache gives no assembly.
+pytestmark = pytest.mark.slow
+
 DTYPES = ("float32", "float64")
 KINDS = {
     "binary": ("divide", "less"),
