@@ -88,10 +88,10 @@ class Captured:
         for value in (*arguments, *options.values()) if options else arguments:
             if isinstance(value, Tensor):
                 array = value.data
-                key += (value.backend, array.shape, array.dtype)
+                key += (value.backend.xp, array.shape, array.dtype)
             elif isinstance(value, list) or hasattr(value, "shape"):
                 array = np.asarray(value)
-                key += (None, array.shape, array.dtype)
+                key += (np, array.shape, array.dtype)
             else:
                 key += (type(value), value)
                 continue

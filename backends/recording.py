@@ -17,6 +17,7 @@ import itertools
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,7 +115,7 @@ def _nbytes(place: Place) -> int:
 
 
 class Recorder:
-    """Writes down what happens on its thread between `start` and `finish`.
+    """Writes down what happens on its thread until `finish`.
 
     `inputs` are the arrays that stand for the step's arguments.
     """
@@ -123,7 +124,8 @@ class Recorder:
         self.pool = pool
         self.steps: list[Step] = []
         # Leaf tensors that were asked whether they have a gradient, or told; what the first said.
-        self.leaves: dict[int, tuple[Any, bool | None]] = {}
+        # Those that the step makes for itself do not outlive it here.
+        self._leaves: dict[int, tuple[weakref.ref[Any], bool | None]] = {}
         self._thread = threading.get_ident()
         self._before = pool.in_use
         self._inputs = list(inputs)
@@ -173,11 +175,21 @@ class Recorder:
 
     def asked(self, leaf: Any, has_grad: bool) -> None:
         """The step looked whether `leaf` has a gradient."""
-        self.leaves.setdefault(id(leaf), (leaf, has_grad))
+        self._note(leaf, has_grad)
 
     def set(self, leaf: Any) -> None:
         """The step is about to say whether `leaf` has a gradient."""
-        self.leaves.setdefault(id(leaf), (leaf, None))
+        self._note(leaf, None)
+
+    def _note(self, leaf: Any, has_grad: bool | None) -> None:
+        known = self._leaves.get(id(leaf))
+        if known is None or known[0]() is not leaf:
+            self._leaves[id(leaf)] = weakref.ref(leaf), has_grad
+
+    def leaves(self) -> list[tuple[Any, bool | None]]:
+        """The leaf tensors that live on."""
+        found = [(leaf(), has_grad) for leaf, has_grad in self._leaves.values()]
+        return [(leaf, has_grad) for leaf, has_grad in found if leaf is not None]
 
     # What implementations tell (kernels/observing.py)
 
@@ -253,9 +265,10 @@ class Recording:
         self.inputs = recorder._inputs
         self.outputs = list(outputs)
         self.pool = recorder.pool
-        self.leaves_before = [(t, flag) for t, flag in recorder.leaves.values() if flag is not None]
+        leaves = recorder.leaves()
+        self.leaves_before = [(t, flag) for t, flag in leaves if flag is not None]
         # Set once more after every replay.
-        self.leaves_after = [(t, t.has_grad) for t, _ in recorder.leaves.values()]
+        self.leaves_after = [(t, t.has_grad) for t, _ in leaves]
         self.version = version
         self.confirmed = False
         self._kept = recorder._kept

@@ -204,6 +204,20 @@ def test_gradients_outside_the_step_are_as_after_an_eager_one(backend: Backend) 
     assert weight.tolist() == [1.0 - 4.0, 2.0 - 4.0]
 
 
+def test_leaves_made_inside_the_step(backend: Backend) -> None:
+    """The gradient by the input, as for adversarial examples."""
+
+    @tc.capture
+    def slope(x: Any) -> Any:
+        leaf = x.detach().requires_grad_()
+        (leaf * leaf * leaf).sum().backward()
+        return leaf.grad
+
+    for i in range(6):
+        assert slope(tc.full((3,), float(i))).tolist() == [3.0 * i * i] * 3
+    assert len(slope.recordings) == 1
+
+
 def test_a_value_read_inside_is_an_error_that_names_the_line(backend: Backend) -> None:
     @tc.capture
     def step(x: Any) -> Any:
