@@ -63,6 +63,11 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
+    "_next_step": {None},
+    "_skip_streams": {None},
+    "_add_loss": {None},
+    # The first of a row's largest, found in order: rows are a batch's, columns its classes.
+    "_count_hits": {None},
     "_weigh": {None},
     # Calls of the C library.
     "unary_forward": {UNARY_NUMBER["sin"], UNARY_NUMBER["cos"]},
@@ -119,7 +124,7 @@ def assembly_of(loop: Loop, types: tuple[Any, ...], monkeypatch: pytest.MonkeyPa
 
 def assembly_of_part(part: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     array = numba.float32[::1]
-    return assembly_of(Loop(part), (numba.int64, array, array), monkeypatch)
+    return assembly_of(Loop(part), (numba.int64, numba.int64, array, array), monkeypatch)
 
 
 @pytest.fixture
@@ -153,7 +158,8 @@ def loops_of(name: str, dtype: str) -> dict[tuple[Loop, tuple[Any, ...]], tuple[
 
     def note(loop: Loop, parts: int, *arguments: Any) -> None:
         absent = tuple(a is None for a in arguments)
-        found.setdefault((loop, absent), tuple(map(numba.typeof, (parts, *arguments))))
+        record = 0
+        found.setdefault((loop, absent), tuple(map(numba.typeof, (parts, record, *arguments))))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Loop, "__call__", note)
