@@ -22,8 +22,8 @@ ARCHITECTURES = (80, 90)
 # Families whose kernels also run on integers, and on which.
 ELEMENTS = {"indexing": NUMBERS, "reduction": (*FLOATS, "int32", "int64")}
 # Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
-# step, and its sums of squares.
-DOUBLE_ALLOWED = ("elementwise", "optimizer")
+# step, and its sums of squares; the sums of an epoch.
+DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
 
 # (text, options, folder, assembly) -> PTX if `assembly`, else what the assembler reports
 Compile = Callable[[str, tuple[str, ...], Path, bool], str]
