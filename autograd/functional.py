@@ -160,16 +160,19 @@ def dense(
     """
     kind, value = check_activation(activation, alpha)
     x = as_tensor(x, weight.backend, weight.dtype)
-    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[0]:
+    shape, sizes = x.shape, weight.shape
+    if len(sizes) != 2 or not shape or shape[-1] != sizes[0]:
         raise ShapeError(
-            f"dense: expected x of shape (..., in) and weight (in, out), found x {x.shape} and "
-            f"weight {weight.shape}"
+            f"dense: expected x of shape (..., in) and weight (in, out), found x {shape} and "
+            f"weight {sizes}"
         )
-    if bias is not None and bias.shape != weight.shape[1:]:
-        raise ShapeError(f"dense: expected bias {weight.shape[1:]}, found {bias.shape}")
-    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    if bias is not None and bias.shape != sizes[1:]:
+        raise ShapeError(f"dense: expected bias {sizes[1:]}, found {bias.shape}")
+    if len(shape) == 2:
+        return apply(Dense, x, weight, bias, activation=kind, alpha=value)
+    rows = x.reshape(math.prod(shape[:-1]), shape[-1])
     out = apply(Dense, rows, weight, bias, activation=kind, alpha=value)
-    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[1])
+    return out.reshape(*shape[:-1], sizes[1])
 
 
 linear = dense

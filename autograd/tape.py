@@ -22,6 +22,9 @@ from ..errors import BackendError, GradientError, ShapeError
 if TYPE_CHECKING:
     from .tensor import Tensor
 
+# What outputs are made of: set by tensor.py, which needs this module first.
+tensor_class: type[Tensor] = None  # type: ignore[assignment]
+
 _order = itertools.count()
 
 
@@ -142,23 +145,23 @@ class Function:
 def apply(function: type[Function], *inputs: Tensor | None, **attributes: Any) -> Any:
     """Run `function` on Tensors (None for an absent one) and record it if that is needed."""
     backend = common_backend(function.__name__, inputs)
-    recording = _mode.recording
-    needs = tuple([recording and t is not None and t.requires_grad for t in inputs])
+    if _mode.recording:
+        needs = tuple([t is not None and t.requires_grad for t in inputs])
+    else:
+        needs = (False,) * len(inputs)
     node = Node(function, backend, inputs, needs)
     result = function.forward(node, *[None if t is None else t.data for t in inputs], **attributes)
     return _wrap(result, node, any(needs))
 
 
 def _wrap(result: Any, node: Node, tracked: bool) -> Any:
-    from .tensor import Tensor
-
     if not isinstance(result, tuple):
-        out = Tensor(result, node.backend)
+        out = tensor_class(result, node.backend)
         if tracked:
             out.requires_grad, out.node = True, node
         return out
     node.outputs = len(result)
-    outs = tuple(Tensor(r, node.backend) for r in result)
+    outs = tuple(tensor_class(r, node.backend) for r in result)
     if tracked:
         for i, out in enumerate(outs):
             out.requires_grad, out.node, out.index = True, node, i

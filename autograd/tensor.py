@@ -65,11 +65,13 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
+        shape: tuple[int, ...] = self.data.shape
+        return shape
 
     @property
     def ndim(self) -> int:
-        return int(self.data.ndim)
+        ndim: int = self.data.ndim
+        return ndim
 
     @property
     def size(self) -> int:
@@ -77,7 +79,8 @@ class Tensor:
 
     @property
     def dtype(self) -> DType:
-        return np.dtype(self.data.dtype)
+        dtype: DType = self.data.dtype
+        return dtype
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -570,6 +573,9 @@ def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, 
     if any(not 0 <= a < ndim for a in wrapped) or len(wrapped) != len(given):
         raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} dimensions")
     return tuple(sorted(wrapped))
+
+
+tape.tensor_class = Tensor
 
 
 def tensor(

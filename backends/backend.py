@@ -83,7 +83,10 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
                     "found a strided view"
                 )
         if not strided:
-            inputs = tuple(None if x is None else contiguous(x) for x in inputs)
+            for x in inputs:
+                if x is not None and not x.flags.c_contiguous:
+                    inputs = tuple([None if x is None else contiguous(x) for x in inputs])
+                    break
         wanted = shapes(*inputs, **attributes)
         outputs = [
             None if shape is None else empty(*shape) if given is None else given

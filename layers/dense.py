@@ -102,9 +102,10 @@ class Dense(Module):
             assert self.weight is not None
         if x.dtype.kind != "f":
             x = x.astype(self.weight.dtype)
-        if not x.ndim or x.shape[-1] != self.in_features:
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
             raise ShapeError(
-                f"{self!r} takes inputs (..., {self.in_features}), found shape {x.shape}"
+                f"{self!r} takes inputs (..., {self.in_features}), found shape {shape}"
             )
         out = dense(x, self.weight, self.bias, self.kind, self.alpha)
         return out if self.rowwise is None else self.rowwise(out)
