@@ -1,8 +1,4 @@
-"""Launchers of elementwise/cuda.cu.
-
-`copy` and `fill` have none: on CuPy their reference is one elementwise kernel of CuPy's own, which
-takes any strides and dtypes.
-"""
+"""Launchers of elementwise/cuda.cu and elementwise/copy.cu."""
 
 from __future__ import annotations
 
@@ -10,11 +6,12 @@ import numpy as np
 
 from ...errors import ShapeError
 from ..cuda import Launcher, Runtime, launch_elements, source_beside
-from ..spec import FLOATS, Array
+from ..spec import FLOATS, NUMBERS, Array
 from . import reference
 from .reference import ARITHMETIC, COMPARISON, UNARY
 
 SOURCE = source_beside(__file__)
+COPY_SOURCE = SOURCE.with_name("copy.cu")
 NUMBER = {
     kind: number for kinds in (UNARY, ARITHMETIC, COMPARISON) for number, kind in enumerate(kinds)
 }
@@ -117,6 +114,22 @@ def accumulate(runtime: Runtime, acc: Array, x: Array) -> None:
     _elements(runtime, "accumulate", acc, x, acc.size)
 
 
+def copy(runtime: Runtime, out: Array, x: Array, *, dtype: str) -> None:
+    number = NUMBERS.index(x.dtype.name)
+    args: tuple[object, ...] = (out, x, out.size, number)
+    kernel = "copy"
+    if not x.flags.c_contiguous or x.shape != out.shape:
+        kernel, args = "copy_strided", (out, x, out.size, broadcast(out.shape, x), number)
+    launch_elements(runtime, COPY_SOURCE, kernel, out.dtype, out.size, *args)
+
+
+def fill(
+    runtime: Runtime, out: Array, *, shape: tuple[int, ...], dtype: str, value: float
+) -> None:
+    scalar = out.dtype.type(value)
+    launch_elements(runtime, COPY_SOURCE, "fill", out.dtype, out.size, out, out.size, scalar)
+
+
 def _elements(runtime: Runtime, kernel: str, first: Array, *args: object) -> None:
     launch_elements(runtime, SOURCE, kernel, first.dtype, first.size, first, *args)
 
@@ -144,4 +157,6 @@ LAUNCHERS: dict[str, Launcher] = {
     "clip_forward": clip_forward,
     "clip_backward": clip_backward,
     "accumulate": accumulate,
+    "copy": copy,
+    "fill": fill,
 }
