@@ -7,7 +7,7 @@ implementation (its own, or the reference where it has none) and returns them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -212,6 +212,14 @@ class Backend:
     def private_pool(self) -> Pool:
         """A pool for the arrays of recorded steps, for backends that capture."""
         raise NotImplementedError
+
+    def record(self, pool: Pool, inputs: Sequence[Array]) -> Recorder:
+        """A recorder of a step with these inputs, for backends that capture."""
+        raise NotImplementedError
+
+    def copy(self, x: Array) -> Array:
+        """A copy of `x`, which no pool of a recording owns."""
+        return self.ops.copy(x, dtype=x.dtype.name)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: DType) -> Array:
         """An array filled with one value."""

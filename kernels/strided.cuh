@@ -22,4 +22,15 @@ __device__ void offsets(i64 result[COUNT], const Broadcast& shape, i64 i) {
     }
 }
 
+// out[i] = f(a, b) for two operands that broadcast.
+template <class F, class Result>
+__device__ void map_strided(F f, Result* out, const REAL* a, const REAL* b, i64 n,
+                            const Broadcast& shape) {
+    FOR_EACH(i, n) {
+        i64 at[2];
+        offsets<2>(at, shape, i);
+        out[i] = f.value(a[at[0]], b[at[1]]);
+    }
+}
+
 #endif

@@ -43,7 +43,7 @@ def reduce(
     if chunks == 1:
         _reduce_once(runtime, out, x, extremum, shape, 1, operation, divisor)
         return
-    parts = runtime.empty((outer, chunks, inner), x.dtype)
+    parts = runtime.workspace((outer, chunks, inner), x.dtype)
     _reduce_once(runtime, parts, x, extremum, shape, chunks, operation, 1.0)
     second = "sum" if operation == "count" else operation
     _reduce_once(runtime, out, parts, None, (outer, chunks, inner), 1, second, divisor)
@@ -92,7 +92,7 @@ def reduce_backward(
     _, n, inner = x.shape
     extremum, count = None, None
     if kind in ("max", "min"):
-        extremum, count = out, runtime.empty(out.shape, out.dtype)
+        extremum, count = out, runtime.workspace(out.shape, out.dtype)
         reduce(runtime, count, x, x.shape, "count", extremum=out)
     args = (dx, dout, x, extremum, count, x.size, n, inner, n if kind == "mean" else 1)
     launch_elements(runtime, SOURCE, "reduce_backward", x.dtype, x.size, *args)

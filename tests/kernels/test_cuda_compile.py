@@ -13,14 +13,17 @@ from pathlib import Path
 import pytest
 from tercet import kernels
 from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, REAL_TYPES, expand, signatures
-from tercet.kernels import FAMILIES
 from tercet.kernels.spec import FLOATS, NUMBERS
 
 pytestmark = pytest.mark.slow
 
 ARCHITECTURES = (80, 90)
 # Families whose kernels also run on integers, and on which.
-ELEMENTS = {"indexing": NUMBERS, "reduction": (*FLOATS, "int32", "int64")}
+ELEMENTS = {
+    "indexing/cuda": NUMBERS,
+    "elementwise/numbers": NUMBERS,
+    "reduction/cuda": (*FLOATS, "int32", "int64"),
+}
 # Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
 # step, and its sums of squares; the sums of an epoch.
 DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
@@ -71,27 +74,31 @@ def compile_cuda() -> Compile:
     pytest.skip(f"no CUDA compiler: nvcc is not on the PATH, and NVRTC does not load ({why})")
 
 
-def source_of(family: str) -> Path:
-    return Path(kernels.__file__).parent / family / "cuda.cu"
+FOLDER = Path(kernels.__file__).parent
+SOURCES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.cu"))
+
+
+def source_of(name: str) -> Path:
+    return (FOLDER / name).with_suffix(".cu")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", SOURCES)
 def test_compiles_without_spilling(
-    family: str, architecture: int, compile_cuda: Compile, tmp_path: Path
+    name: str, architecture: int, compile_cuda: Compile, tmp_path: Path
 ) -> None:
-    for dtype in ELEMENTS.get(family, FLOATS):
+    for dtype in ELEMENTS.get(name, FLOATS):
         options = (f"-arch=sm_{architecture}", *OPTIONS, f"-DREAL={REAL_TYPES[dtype]}")
-        report = compile_cuda(expand(source_of(family)), options, tmp_path, False)
+        report = compile_cuda(expand(source_of(name)), options, tmp_path, False)
         spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
-        assert len(spills) >= len(signatures(source_of(family)))
+        assert len(spills) >= len(signatures(source_of(name)))
         assert set(spills) == {("0", "0")}, report
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f not in DOUBLE_ALLOWED])
+@pytest.mark.parametrize("name", [n for n in SOURCES if n.split("/")[0] not in DOUBLE_ALLOWED])
 def test_float_code_has_no_double_arithmetic(
-    family: str, compile_cuda: Compile, tmp_path: Path
+    name: str, compile_cuda: Compile, tmp_path: Path
 ) -> None:
     options = ("-arch=compute_80", *OPTIONS, "-DREAL=float")
-    assembly = compile_cuda(expand(source_of(family)), options, tmp_path, True)
+    assembly = compile_cuda(expand(source_of(name)), options, tmp_path, True)
     assert re.findall(r"^\s+(?:@\S+ )?[a-z]\S*\.f64\b.*", assembly, re.MULTILINE) == []
