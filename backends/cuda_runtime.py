@@ -481,7 +481,7 @@ class CupyRuntime(Runtime):
 
     def leased(self, lease: Lease) -> Array:
         self._leases[lease.address] = lease
-        interface = lease.__array_interface__
+        interface: Any = lease.__array_interface__
         return self._at(lease.address, lease, interface["shape"], None, interface["typestr"])
 
     def view(
