@@ -114,7 +114,7 @@ class Captured:
         backend = next((v.backend for v in given if isinstance(v, Tensor)), get_backend(where))
         if not backend.captures:
             raise CaptureError(
-                f"the {backend.name} backend does not capture steps yet; use numba or numpy, or "
+                f"the {backend.name} backend does not capture steps; use numba or numpy, or "
                 "call the function itself"
             )
         if self.compile and not backend.compiles:

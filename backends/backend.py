@@ -202,6 +202,10 @@ class Backend:
         """One line on the memory that this backend holds."""
         raise NotImplementedError
 
+    def free_bytes(self) -> int | None:
+        """What is free of memory of its own; None where arrays are in the host's."""
+        return None
+
     def release_memory(self) -> None:
         """Give memory that is held for reuse back to the system."""
 

@@ -322,6 +322,10 @@ class Runtime(ABC):
         """One line on the memory that is held."""
 
     @abstractmethod
+    def free_bytes(self) -> int:
+        """Bytes that can still be allocated."""
+
+    @abstractmethod
     def release_memory(self) -> None:
         """Give memory that is held for reuse back to the device."""
 
@@ -535,6 +539,10 @@ class CupyRuntime(Runtime):
             f"{pool.total_bytes() / 2**20:.1f} MiB held; {free / 2**20:.1f} of "
             f"{total / 2**20:.1f} MiB free on the device"
         )
+
+    def free_bytes(self) -> int:
+        free: int = self.xp.cuda.runtime.memGetInfo()[0]
+        return free + int(self.xp.get_default_memory_pool().free_bytes())
 
     def release_memory(self) -> None:
         self.xp.get_default_memory_pool().free_all_blocks()

@@ -36,6 +36,7 @@ FLAGS = (
     # Each library keeps to its own symbols: the C library has an `advance` too.
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
+MEMORY = 1 << 30  # bytes of the imaginary device
 GUARD_BYTES = 64
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
@@ -202,6 +203,9 @@ class SimulatedRuntime(Runtime):
     def synchronize(self) -> None:
         """Launches are over when they return."""
         self._refuse_capture("the host waits for the device")
+
+    def free_bytes(self) -> int:
+        return MEMORY - sum(block.nbytes for block in self._guarded.values())
 
     def release_memory(self) -> None:
         """Nothing is held for reuse."""

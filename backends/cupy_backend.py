@@ -85,6 +85,9 @@ class CupyBackend(Backend):
     def memory_summary(self) -> str:
         return self.runtime.memory_summary()
 
+    def free_bytes(self) -> int:
+        return self.runtime.free_bytes()
+
     def release_memory(self) -> None:
         self.runtime.release_memory()
 

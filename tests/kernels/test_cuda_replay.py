@@ -15,7 +15,7 @@ from tercet.backends.cuda_runtime import Upload
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.data import load_digits
-from tercet.errors import BackendError, CaptureError
+from tercet.errors import BackendError, CaptureError, DataError
 
 from ..autograd.test_captured import (  # noqa: F401 - collected here, for this module's backend
     _captures,
@@ -87,6 +87,48 @@ def test_fit_replays_graphs_that_equal_eager_steps_bit_for_bit() -> None:
     assert sorted(len(r.inputs[0]) for r in recordings) == [22, 32]
     assert all(isinstance(r, GraphRecording) for r in recordings)
     assert any(r._graph is not None for r in recordings)
+    # The data lie on the device: a step is given the numbers of its samples.
+    assert all([x.dtype.name for x in r.inputs] == ["int64"] for r in recordings)
+
+
+@pytest.mark.parametrize("free", [1 << 30, 1000])
+def test_data_go_to_the_device_once_if_they_fit(
+    backend: Backend, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With weights, a validation set, and a metric that is worked out on the host."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 5)), rng.normal(size=40)
+    weights = rng.uniform(size=40)
+    runs = []
+    for name in ("cupy", "numpy"):
+        monkeypatch.setattr(backend, "free_bytes", lambda: free)
+        with tc.use_backend(name):
+            tc.seed(0)
+            model = tc.models.Sequential(
+                [tc.layers.Dense(8, activation="tanh"), tc.layers.Dense(1)]
+            )
+            model.compile(tc.SGD(lr=0.05), "mse", ["mae"])
+            history = model.fit(
+                x, y, epochs=4, batch_size=16, sample_weight=weights, verbose=0,
+                validation_data=(x[:20] + 1, y[:20]),
+            )  # fmt: skip
+        runs.append([history[k] for k in ("loss", "mae", "val_loss", "val_mae")])
+        if name == "cupy":
+            batch = model.trainer._train_batch
+            inputs = {len(r.inputs) for r in batch._captured.recordings}
+            assert inputs == ({1} if free > 1000 else {3})
+    np.testing.assert_allclose(*runs, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_wrong_label_is_named_although_labels_lie_on_the_device() -> None:
+    model = tc.models.Sequential([tc.layers.Dense(3)])
+    model.compile("sgd", "cross_entropy")
+    x, y = np.zeros((64, 4)), np.zeros(64, np.int64)
+    model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+    y[50] = 3
+    with pytest.raises(DataError, match="label 3 at row"):
+        model.fit(x, y, epochs=3, batch_size=8, verbose=0)
 
 
 def captured_sum(backend: Backend) -> list[float]:
