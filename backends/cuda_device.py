@@ -68,7 +68,10 @@ def cuda_version(number: int) -> str:
 
 @dataclass(frozen=True)
 class Library:
-    """A part of CUDA: the file that was found, or why none was, and the wheel that provides it."""
+    """A part of CUDA: the file that was found, or why none was, and the wheel that provides it.
+
+    A problem is that of a part that is needed.
+    """
 
     name: str
     purpose: str
@@ -77,9 +80,12 @@ class Library:
     problem: str = ""
 
     def __str__(self) -> str:
+        what = f"{self.name} ({self.purpose})"
         if self.path is not None:
-            return f"{self.name} ({self.purpose}): {self.path}"
-        return f"{self.name} ({self.purpose}): missing, pip install {self.wheel}. {self.problem}"
+            return f"{what}: {self.path}"
+        if not self.problem:
+            return f"{what}: not there, pip install {self.wheel}"
+        return f"{what}: missing, pip install {self.wheel}. {self.problem}"
 
 
 # Names by which cuda.pathfinder, which comes with CuPy, looks libraries up; what each is for; the

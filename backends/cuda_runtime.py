@@ -19,10 +19,11 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..errors import BackendError, DTypeError
+from ..errors import BackendError, DTypeError, OutOfMemoryError
 from ..kernels import observing
 from ..kernels.spec import Array
 from .backend import DType
+from .cuda_device import card, libraries
 from .pool import Lease
 
 # What REAL is in the source for elements of each dtype, and the C types of kernel parameters.
@@ -322,6 +323,10 @@ class Runtime(ABC):
         """One line on the memory that is held."""
 
     @abstractmethod
+    def description(self) -> list[str]:
+        """The device and the libraries that it needs, a line each."""
+
+    @abstractmethod
     def free_bytes(self) -> int:
         """Bytes that can still be allocated."""
 
@@ -456,7 +461,7 @@ class CupyRuntime(Runtime):
         try:
             return self.xp.empty(shape, dtype)
         except self.xp.cuda.memory.OutOfMemoryError:
-            raise BackendError(self._memory_message(shape, dtype)) from None
+            raise OutOfMemoryError(self._memory_message(shape, dtype)) from None
 
     def asarray(self, host: np.ndarray) -> Array:
         out = self.empty(host.shape, host.dtype)
@@ -539,6 +544,10 @@ class CupyRuntime(Runtime):
             f"{pool.total_bytes() / 2**20:.1f} MiB held; {free / 2**20:.1f} of "
             f"{total / 2**20:.1f} MiB free on the device"
         )
+
+    def description(self) -> list[str]:
+        found = card()
+        return [str(found), *map(str, libraries(found.runtime))]
 
     def free_bytes(self) -> int:
         free: int = self.xp.cuda.runtime.memGetInfo()[0]

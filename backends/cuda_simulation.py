@@ -210,6 +210,9 @@ class SimulatedRuntime(Runtime):
     def release_memory(self) -> None:
         """Nothing is held for reuse."""
 
+    def description(self) -> list[str]:
+        return ["a simulation of CUDA on the CPU, by g++"]
+
     def memory_summary(self) -> str:
         held = sum(block.nbytes for block in self._guarded.values())
         return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
