@@ -2,6 +2,12 @@
 
 For tests and for the curious; see cuda_host.h for what it shows and what it cannot. Arrays are
 NumPy's, filled with NaN or ones when made and fenced by guard bytes that every launch checks.
+
+A read outside an array changes no guard. AddressSanitizer sees it, in every kernel, where Python is
+started with its library and SANITIZER set:
+
+    LD_PRELOAD=$(gcc -print-file-name=libasan.so) TERCET_SIMULATION_SANITIZER=1 \\
+    ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 python -m pytest tests/kernels/...
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 import numpy as np
 
@@ -36,6 +42,8 @@ FLAGS = (
     # Each library keeps to its own symbols: the C library has an `advance` too.
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
+SANITIZER = "TERCET_SIMULATION_SANITIZER"
+SANITIZER_FLAGS = ("-fsanitize=address", "-fno-omit-frame-pointer", "-g1")
 MEMORY = 1 << 30  # bytes of the imaginary device
 GUARD_BYTES = 64
 GUARD = 0xA5
@@ -126,6 +134,8 @@ class SimulatedRuntime(Runtime):
         inside = block[GUARD_BYTES : GUARD_BYTES + size]
         inside[...] = UNWRITTEN
         self._guarded[id(block)] = block
+        if os.environ.get(SANITIZER):
+            _poison_guards(block)
         return inside.view(dtype).reshape(shape)
 
     def _check_guards(self, kernel: str, arguments: Sequence[Any], _: list[np.ndarray]) -> None:
@@ -278,6 +288,18 @@ def _base(x: Any) -> Any:
             return x
 
 
+def _poison_guards(block: np.ndarray) -> None:
+    """Have AddressSanitizer report whoever touches the guards, for as long as the block lives."""
+    # The program's own symbols: the library was loaded before all others.
+    program = ctypes.CDLL(None)
+    size = ctypes.c_size_t(GUARD_BYTES)
+    for place in (0, block.nbytes - GUARD_BYTES):
+        address = ctypes.c_void_p(block.ctypes.data + place)
+        program.__asan_poison_memory_region(address, size)
+        # NumPy uses memory again without telling anybody.
+        finalize(block, program.__asan_unpoison_memory_region, address, size)
+
+
 def compiler() -> str | None:
     """The C++ compiler that the simulation needs, or None."""
     return shutil.which("g++")
@@ -292,7 +314,8 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             *(_entry(name, signature) for name, signature in kernels.items()),
         )
     )
-    flags = (*FLAGS, f"-DREAL={real}")
+    sanitizer = SANITIZER_FLAGS if os.environ.get(SANITIZER) else ()
+    flags = (*FLAGS, *sanitizer, f"-DREAL={real}")
     key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -308,7 +331,11 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             source, built = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
             source.write_text(program, encoding="utf-8")
             command = [gxx, *flags, "-o", str(built), str(source)]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            # A sanitizer's library is for this process, not for the compiler.
+            environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+            result = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=environment
+            )
             if result.returncode:
                 raise BackendError(f"g++ does not compile a CUDA source:\n{result.stderr[:4000]}")
             built.replace(library)
