@@ -6,7 +6,7 @@ NumPy's, filled with NaN or ones when made and fenced by guard bytes that every 
 A read outside an array changes no guard. AddressSanitizer sees it, in every kernel, where Python is
 started with its library and SANITIZER set:
 
-    LD_PRELOAD=$(gcc -print-file-name=libasan.so) TERCET_SIMULATION_SANITIZER=1 \\
+    LD_PRELOAD=$(g++ -print-file-name=libasan.so) TERCET_SIMULATION_SANITIZER=1 \\
     ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 python -m pytest tests/kernels/...
 """
 
