@@ -24,6 +24,7 @@ from ..kernels import observing
 from ..kernels.spec import Array
 from .backend import DType
 from .pool import Lease
+from .recording import Place
 
 # What REAL is in the source for elements of each dtype, and the C types of kernel parameters.
 REAL_TYPES = {
@@ -288,15 +289,8 @@ class Runtime(ABC):
         """The array for which a block is leased: it keeps the lease."""
 
     @abstractmethod
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        """An array in the memory of another one, `offset` bytes from its beginning."""
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        """The array of a place, `offset` bytes from the beginning of another that holds it."""
 
     @abstractmethod
     def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
@@ -488,15 +482,9 @@ class CupyRuntime(Runtime):
         interface: Any = lease.__array_interface__
         return self._at(lease.address, lease, interface["shape"], None, interface["typestr"])
 
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        return self._at(holder.data.ptr + offset, holder, shape, strides, dtype)
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        address = holder.data.ptr + offset
+        return self._at(address, holder, place.shape, place.strides, place.dtype)
 
     def _at(
         self, address: int, owner: Any, shape: tuple[int, ...], strides: Any, dtype: Any

@@ -26,7 +26,7 @@ from ..kernels.spec import Array
 from .backend import DType
 from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
 from .pool import Lease
-from .recording import view
+from .recording import Place, view
 
 HEADER = Path(__file__).with_name("cuda_host.h")
 FLAGS = (
@@ -166,15 +166,8 @@ class SimulatedRuntime(Runtime):
     def leased(self, lease: Lease) -> Array:
         return np.asarray(lease)
 
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        return view(holder, offset, shape, strides, dtype)
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        return view(holder, offset, place)
 
     def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
         nodes: list[Callable[[], None]] = []

@@ -9,6 +9,7 @@ import pytest
 from tercet.backends.cuda_runtime import CupyRuntime
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.backends.pool import Lease, Pool
+from tercet.backends.recording import Place
 from tercet.errors import BackendError
 from tercet.kernels.activation.cuda import SOURCE
 
@@ -216,7 +217,7 @@ def test_copies_name_both_sides_by_their_addresses(streams: SimpleNamespace) -> 
     work, copies = runtime.streams()
     assert runtime.streams()[1] is copies
     holder = runtime._at(1000, None, (8,), None, "float32")
-    inside = runtime.view(holder, 8, (2, 3), (12, 4), "float32")
+    inside = runtime.view(holder, 8, Place("input", 0, 8, (2, 3), (12, 4), "float32"))
     assert (inside.data.ptr, inside.nbytes, inside.data.mem.owner) == (1008, 24, holder)
     pinned = np.zeros((2, 3), np.float32)
     copies.copy(inside, pinned)
@@ -234,4 +235,5 @@ def test_an_array_of_a_recording_leads_back_to_its_lease(streams: SimpleNamespac
     array = runtime.leased(lease)
     assert runtime.address(array) == 4096
     assert runtime.owner(array) is lease
-    assert runtime.owner(runtime.view(array, 4, (1,), (4,), "float32")) is None
+    inside = runtime.view(array, 4, Place("block", 0, 4, (1,), (4,), "float32"))
+    assert runtime.owner(inside) is None
