@@ -21,8 +21,11 @@ import numpy as np
 
 from ..errors import BackendError, DTypeError
 from ..kernels import observing
+from ..kernels.elementwise.cuda import fill
 from ..kernels.spec import Array
 from .backend import DType
+from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan, Unserved
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, describe
 from .pool import Lease
 from .recording import Place
 
@@ -209,15 +212,18 @@ class Runtime(ABC):
     array_type       their class
     block            threads of a block where a launcher has no reason for another number
     multiprocessors  how many the device has
+    tf32             whether products of float32 matrices may round them to TensorFloat-32
     """
 
     xp: Any
     array_type: Any
     block: int
     multiprocessors: int
+    tf32 = False
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
+        self._plans: dict[Product, GemmPlan | None] = {}
 
     def launch(
         self,
@@ -270,9 +276,36 @@ class Runtime(ABC):
     def to_numpy(self, x: Array) -> np.ndarray:
         """A copy of a device array in host memory."""
 
+    def gemm(
+        self,
+        out: Array,
+        a: Array,
+        b: Array,
+        *,
+        epilogue: str = "none",
+        bias: Array | None = None,
+        aux: Array | None = None,
+    ) -> bool:
+        """out = a b, of matrices or stacks of them, with an epilogue of cuda_gemm.py.
+
+        a and b may be transposed views. Returns whether the runtime has that epilogue for these
+        arrays; if not, nothing was done.
+        """
+        if out.size == 0 or a.shape[-1] == 0:
+            if epilogue == "none":
+                fill(self, out, shape=out.shape, dtype=out.dtype.name, value=0.0)
+            return epilogue == "none"
+        product = describe(self.address, out, a, b, bias, aux, epilogue, self.tf32)
+        if product not in self._plans:
+            self._plans[product] = self.plan(product)
+        plan = self._plans[product]
+        if plan is not None:
+            self.issue(plan, out, a, b, bias, aux)
+        return plan is not None
+
     @abstractmethod
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views."""
+    def plan(self, product: Product) -> GemmPlan | None:
+        """What computes a product; None if this runtime has not its epilogue."""
 
     # Recorded steps (cuda_recording.py)
 
@@ -423,6 +456,12 @@ class CupyRuntime(Runtime):
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
         self._modules: dict[tuple[Path, str], Any] = {}
         self._copies: Stream | None = None
+        self._workspace_array: Array | None = None
+        self._lt: CublasLt | None = None
+        try:
+            self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        except BackendError as error:
+            self._lt_problem = str(error)
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
@@ -461,7 +500,22 @@ class CupyRuntime(Runtime):
         host: np.ndarray = self.xp.asnumpy(x)
         return host
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
+    def plan(self, product: Product) -> GemmPlan | None:
+        if self._lt is not None:
+            try:
+                return LtPlan(self._lt, product, self._workspace, self.xp)
+            except Unserved:
+                pass
+        return MatmulPlan(self._matmul, product) if product.epilogue == "none" else None
+
+    @property
+    def _workspace(self) -> Array:
+        """What products may use for themselves: one for all, since they run one after another."""
+        if self._workspace_array is None:
+            self._workspace_array = self.empty((WORKSPACE_BYTES,), np.dtype(np.uint8))
+        return self._workspace_array
+
+    def _matmul(self, a: Array, b: Array, out: Array) -> None:
         try:
             self.xp.matmul(a, b, out=out)
         except (ImportError, RuntimeError) as error:
@@ -469,6 +523,12 @@ class CupyRuntime(Runtime):
             if missing is None:
                 raise
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
+
+    def products(self) -> str:
+        """Who computes matrix products, and why."""
+        if self._lt is not None:
+            return f"cuBLASLt {self._lt.version} ({self._lt.path})"
+        return f"CuPy's matmul, which cannot be captured: {self._lt_problem}"
 
     def address(self, x: Array) -> int:
         address: int = x.data.ptr

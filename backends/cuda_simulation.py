@@ -22,8 +22,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..errors import BackendError
+from ..kernels.activation.reference import KINDS
 from ..kernels.spec import Array
 from .backend import DType
+from .cublaslt import AUX_COLUMNS
+from .cuda_gemm import GemmPlan, Product
 from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
 from .pool import Lease
 from .recording import Place, view
@@ -38,6 +41,7 @@ FLAGS = (
 )  # fmt: skip
 MEMORY = 1 << 30  # bytes of the imaginary device
 GUARD_BYTES = 64
+ALIGNMENT = 256  # of every allocation, as on a GPU
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
 
@@ -122,18 +126,19 @@ class SimulatedRuntime(Runtime):
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         self._refuse_capture("memory is allocated")
         size = prod(shape) * dtype.itemsize
-        block = np.full(size + 2 * GUARD_BYTES, GUARD, np.uint8)
-        inside = block[GUARD_BYTES : GUARD_BYTES + size]
+        memory = np.full(size + 2 * GUARD_BYTES + ALIGNMENT, GUARD, np.uint8)
+        self._guarded[id(memory)] = memory
+        inside = _fenced(memory)[GUARD_BYTES:-GUARD_BYTES]
         inside[...] = UNWRITTEN
-        self._guarded[id(block)] = block
         return inside.view(dtype).reshape(shape)
 
     def _check_guards(self, kernel: str, arguments: Sequence[Any], _: list[np.ndarray]) -> None:
         for place, x in enumerate(arguments):
-            block = self._guarded.get(id(_base(x)))
-            if block is not None and (
-                (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any()
-            ):
+            memory = self._guarded.get(id(_base(x)))
+            if memory is None:
+                continue
+            block = _fenced(memory)
+            if (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any():
                 raise BackendError(f"{kernel} wrote outside the array of its argument {place}")
 
     def asarray(self, host: np.ndarray) -> Array:
@@ -145,14 +150,10 @@ class SimulatedRuntime(Runtime):
         self._refuse_capture("an array is read back")
         return np.array(x)
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        self.issue(self._matmul, out, a, b)
-
-    def _matmul(self, out: Array, a: Array, b: Array) -> None:
-        def run() -> None:
-            np.matmul(a, b, out=out)
-
-        self._submit(run)
+    def plan(self, product: Product) -> GemmPlan | None:
+        if product.aux and product.n % AUX_COLUMNS:
+            return None
+        return SimulatedPlan(self, product)
 
     def address(self, x: Array) -> int:
         address: int = x.ctypes.data
@@ -208,6 +209,51 @@ class SimulatedRuntime(Runtime):
         return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
 
 
+class SimulatedPlan:
+    """A product by NumPy, with what cuBLASLt demands of its arrays."""
+
+    capturable = True
+
+    def __init__(self, runtime: SimulatedRuntime, product: Product) -> None:
+        self._runtime, self._product = runtime, product
+
+    def __call__(
+        self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
+        for x, aligned in zip((out, a, b, bias, aux), self._product.aligned, strict=True):
+            if x is not None and x.ctypes.data % aligned:
+                raise BackendError(f"{self}: an array is not aligned as it was for the plan")
+        for x, shape in ((bias, out.shape[-1:]), (aux, out.shape)):
+            if x is not None and (
+                x.shape != shape or x.dtype != out.dtype or not x.flags.c_contiguous
+            ):
+                raise BackendError(
+                    f"{self}: expected {shape}, {out.dtype}, found {x.shape}, {x.dtype}"
+                )
+        self._runtime._submit(partial(self._compute, out, a, b, bias, aux))
+
+    def _compute(
+        self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
+        epilogue = self._product.epilogue
+        result = np.matmul(a, b)
+        if epilogue == "bias_gradient":
+            assert bias is not None
+            bias[...] = b.sum(axis=0)
+        elif bias is not None:
+            result = result + bias
+        if aux is not None:
+            aux[...] = result
+        if epilogue.startswith("relu"):
+            result = np.maximum(result, 0)
+        elif epilogue.startswith("gelu_tanh"):
+            result = KINDS["gelu_tanh"][0](np, result, 0.0)
+        out[...] = result
+
+    def __str__(self) -> str:
+        return str(self._product)
+
+
 class SimulatedEvent:
     """An event of a simulated stream."""
 
@@ -255,6 +301,12 @@ class SimulatedStream:
         if out.shape != x.shape or out.dtype != x.dtype:
             raise BackendError(f"a copy from {x.shape}, {x.dtype} to {out.shape}, {out.dtype}")
         self._give(partial(np.copyto, out, x))
+
+
+def _fenced(memory: np.ndarray) -> np.ndarray:
+    """An array's bytes between its guards: the array begins where CUDA might have it begin."""
+    first = -(memory.ctypes.data + GUARD_BYTES) % ALIGNMENT
+    return memory[first : first + memory.size - ALIGNMENT]
 
 
 def _base(x: Any) -> Any:

@@ -61,7 +61,9 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         cuda=SimpleNamespace(
             Device=lambda: device,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-            runtime=SimpleNamespace(memGetInfo=lambda: (5 << 20, 80 << 20)),
+            runtime=SimpleNamespace(
+                memGetInfo=lambda: (5 << 20, 80 << 20), runtimeGetVersion=lambda: 99000
+            ),
         ),
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
@@ -115,6 +117,7 @@ def test_a_missing_cublas_is_named(cupy: SimpleNamespace, monkeypatch: pytest.Mo
         raise ImportError("libcublas.so.12: cannot open shared object file")
 
     monkeypatch.setattr(cupy, "matmul", matmul)
+    monkeypatch.setattr(CupyRuntime, "address", lambda runtime, x: x.ctypes.data)
     x = np.ones((2, 2))
     with pytest.raises(BackendError, match=r"matrix product.*pip install nvidia-cublas-cu12"):
         CupyRuntime().gemm(x, x, x)
