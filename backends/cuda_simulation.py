@@ -2,6 +2,9 @@
 
 For tests and for the curious; see cuda_host.h for what it shows and what it cannot. Arrays are
 NumPy's, filled with NaN or ones when made and fenced by guard bytes that every launch checks.
+
+In a process that runs under AddressSanitizer (LD_PRELOAD=libasan.so) kernels are compiled for it,
+and the guards are poisoned: reading them is then an error, too, which names the line.
 """
 
 from __future__ import annotations
@@ -40,10 +43,15 @@ FLAGS = (
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
 MEMORY = 1 << 30  # bytes of the imaginary device
+SANITIZER_FLAGS = ("-fsanitize=address", "-g", "-fno-omit-frame-pointer")
 GUARD_BYTES = 64
 ALIGNMENT = 256  # of every allocation, as on a GPU
+SLACK = 1024  # room for that; and arrays above it are not recycled by NumPy, poison and all
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
+
+# What AddressSanitizer offers the process that it watches.
+_poison = getattr(ctypes.CDLL(None), "__asan_poison_memory_region", None)
 
 
 class _Launch(ctypes.Structure):
@@ -126,9 +134,13 @@ class SimulatedRuntime(Runtime):
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         self._refuse_capture("memory is allocated")
         size = prod(shape) * dtype.itemsize
-        memory = np.full(size + 2 * GUARD_BYTES + ALIGNMENT, GUARD, np.uint8)
+        memory = np.full(size + 2 * GUARD_BYTES + SLACK, GUARD, np.uint8)
         self._guarded[id(memory)] = memory
-        inside = _fenced(memory)[GUARD_BYTES:-GUARD_BYTES]
+        fenced = _fenced(memory)
+        inside = fenced[GUARD_BYTES:-GUARD_BYTES]
+        if _poison is not None:
+            for guard in (fenced[:GUARD_BYTES], fenced[-GUARD_BYTES:]):
+                _poison(ctypes.c_void_p(guard.ctypes.data), ctypes.c_size_t(GUARD_BYTES))
         inside[...] = UNWRITTEN
         return inside.view(dtype).reshape(shape)
 
@@ -306,7 +318,7 @@ class SimulatedStream:
 def _fenced(memory: np.ndarray) -> np.ndarray:
     """An array's bytes between its guards: the array begins where CUDA might have it begin."""
     first = -(memory.ctypes.data + GUARD_BYTES) % ALIGNMENT
-    return memory[first : first + memory.size - ALIGNMENT]
+    return memory[first : first + memory.size - SLACK]
 
 
 def _base(x: Any) -> Any:
@@ -334,7 +346,7 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             *(_entry(name, signature) for name, signature in kernels.items()),
         )
     )
-    flags = (*FLAGS, f"-DREAL={real}")
+    flags = (*FLAGS, f"-DREAL={real}", *(SANITIZER_FLAGS if _poison is not None else ()))
     key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
