@@ -26,6 +26,10 @@ class BackendError(TercetError, RuntimeError):
     """A backend is unknown or unusable here, or arrays of two backends meet in one operation."""
 
 
+class OutOfMemoryError(BackendError, MemoryError):
+    """A backend has no room for an array, by its device's memory or by a limit that was set."""
+
+
 class DataError(TercetError, ValueError):
     """A data set or a data file is empty, malformed, or holds values that cannot be trained on."""
 

@@ -147,7 +147,8 @@ def memory_summary() -> str:
 def set_memory_limit(limit: int | None, backend: str | Backend | None = None) -> None:
     """Let a backend's arrays take at most `limit` bytes; None for as many as there are.
 
-    An array beyond it raises BackendError. Arrays below 64 KiB outside captured steps do not count.
+    An array beyond it raises OutOfMemoryError. Arrays below 64 KiB outside captured steps do not
+    count.
 
     >>> set_memory_limit(2**30, "numpy"); set_memory_limit(None, "numpy")
     """

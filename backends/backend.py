@@ -202,6 +202,10 @@ class Backend:
         """One line on the memory that this backend holds."""
         raise NotImplementedError
 
+    def description(self) -> list[str]:
+        """What there is to say of the device and its libraries, a line each, for `tercet info`."""
+        return []
+
     def free_bytes(self) -> int | None:
         """What is free of memory of its own; None where arrays are in the host's."""
         return None

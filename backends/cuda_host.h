@@ -23,6 +23,11 @@
 #include <utility>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #define __global__
 #define __device__
 #define __shared__ static  // blocks run one after another, so one copy is enough
@@ -54,6 +59,7 @@ struct Fiber {
     State state;
     Index thread;
     unsigned rank;
+    void* saved;  // AddressSanitizer's
 };
 
 inline std::vector<Fiber> fibers;
@@ -76,22 +82,55 @@ inline void shuffle(std::vector<unsigned>& order) {
     for (unsigned i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_below(i)]);
 }
 
+// AddressSanitizer has to be told of every change of stacks, before and after, and that a stack is
+// used anew: what a thread that ended left poisoned there is no error.
+#ifdef __SANITIZE_ADDRESS__
+inline const void* scheduler_stack;
+inline size_t scheduler_stack_bytes;
+inline void* scheduler_saved;
+inline void leaving_fiber() {
+    void** saved = current->state == DONE ? nullptr : &current->saved;
+    __sanitizer_start_switch_fiber(saved, scheduler_stack, scheduler_stack_bytes);
+}
+inline void entered_fiber(void* saved) {
+    __sanitizer_finish_switch_fiber(saved, &scheduler_stack, &scheduler_stack_bytes);
+}
+inline void leaving_scheduler(Fiber& to) {
+    __sanitizer_start_switch_fiber(&scheduler_saved, to.stack.get(), STACK_BYTES);
+}
+inline void entered_scheduler() {
+    __sanitizer_finish_switch_fiber(scheduler_saved, nullptr, nullptr);
+}
+inline void new_stack(Fiber& f) { __asan_unpoison_memory_region(f.stack.get(), STACK_BYTES); }
+#else
+inline void leaving_fiber() {}
+inline void entered_fiber(void*) {}
+inline void leaving_scheduler(Fiber&) {}
+inline void entered_scheduler() {}
+inline void new_stack(Fiber&) {}
+#endif
+
 // ucontext makes the stacks; _setjmp and _longjmp switch between them without a system call.
 inline void stop(State state) {
     current->state = state;
+    leaving_fiber();
     if (_setjmp(current->resume) == 0) _longjmp(scheduler, 1);
+    entered_fiber(current->saved);
 }
 inline void fiber_main() {
+    entered_fiber(nullptr);
     kernel();
     stop(DONE);
 }
 inline void resume(Fiber& fiber) {
     current = &fiber;
+    leaving_scheduler(fiber);
     if (_setjmp(scheduler) == 0) {
         if (fiber.started) _longjmp(fiber.resume, 1);
         fiber.started = true;
         setcontext(&fiber.start);
     }
+    entered_scheduler();
 }
 
 inline void prepare(unsigned threads) {
@@ -100,6 +139,7 @@ inline void prepare(unsigned threads) {
     for (unsigned i = 0; i < threads; i++) {
         Fiber& f = fibers[i];
         if (!f.stack) f.stack.reset(new char[STACK_BYTES]);
+        new_stack(f);
         f.started = false;
         f.state = READY;
         f.rank = i;

@@ -20,12 +20,13 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..errors import BackendError, DTypeError
+from ..errors import BackendError, DTypeError, OutOfMemoryError
 from ..kernels import observing
 from ..kernels.elementwise.cuda import fill
 from ..kernels.spec import Array
 from .backend import DType
 from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan
+from .cuda_device import card, libraries
 from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
 from .cudnn_plans import Convolution, CudnnPlan
 from .pool import Lease
@@ -378,6 +379,10 @@ class Runtime(ABC):
         """One line on the memory that is held."""
 
     @abstractmethod
+    def description(self) -> list[str]:
+        """The device and the libraries that it needs, a line each."""
+
+    @abstractmethod
     def free_bytes(self) -> int:
         """Bytes that can still be allocated."""
 
@@ -526,7 +531,7 @@ class CupyRuntime(Runtime):
         try:
             return self.xp.empty(shape, dtype)
         except self.xp.cuda.memory.OutOfMemoryError:
-            raise BackendError(self._memory_message(shape, dtype)) from None
+            raise OutOfMemoryError(self._memory_message(shape, dtype)) from None
 
     def asarray(self, host: np.ndarray) -> Array:
         out = self.empty(host.shape, host.dtype)
@@ -641,6 +646,11 @@ class CupyRuntime(Runtime):
             f"{pool.total_bytes() / 2**20:.1f} MiB held; {free / 2**20:.1f} of "
             f"{total / 2**20:.1f} MiB free on the device"
         )
+
+    def description(self) -> list[str]:
+        found = card()
+        served = [f"products by {self.products()}", f"convolutions by {self.convolutions()}"]
+        return [str(found), *map(str, libraries(found.runtime)), *served]
 
     def free_bytes(self) -> int:
         free: int = self.xp.cuda.runtime.memGetInfo()[0]

@@ -43,7 +43,7 @@ FLAGS = (
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
 MEMORY = 1 << 30  # bytes of the imaginary device
-SANITIZER_FLAGS = ("-fsanitize=address", "-g", "-fno-omit-frame-pointer")
+SANITIZER_FLAGS = ("-fsanitize=address", "-g1", "-fno-omit-frame-pointer")
 GUARD_BYTES = 64
 ALIGNMENT = 256  # of every allocation, as on a GPU
 SLACK = 1024  # room for that; and arrays above it are not recycled by NumPy, poison and all
@@ -216,6 +216,9 @@ class SimulatedRuntime(Runtime):
     def release_memory(self) -> None:
         """Nothing is held for reuse."""
 
+    def description(self) -> list[str]:
+        return ["a simulation of CUDA on the CPU, by g++"]
+
     def memory_summary(self) -> str:
         held = sum(block.nbytes for block in self._guarded.values())
         return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
@@ -362,7 +365,11 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             source, built = Path(scratch) / "kernels.cpp", Path(scratch) / "kernels.so"
             source.write_text(program, encoding="utf-8")
             command = [gxx, *flags, "-o", str(built), str(source)]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            # A sanitizer's library is for this process, not for the compiler.
+            environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+            result = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=environment
+            )
             if result.returncode:
                 raise BackendError(f"g++ does not compile a CUDA source:\n{result.stderr[:4000]}")
             built.replace(library)

@@ -85,6 +85,9 @@ class CupyBackend(Backend):
     def memory_summary(self) -> str:
         return self.runtime.memory_summary()
 
+    def description(self) -> list[str]:
+        return self.runtime.description()
+
     def free_bytes(self) -> int:
         return self.runtime.free_bytes()
 

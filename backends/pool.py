@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BackendError
+from ..errors import OutOfMemoryError
 
 SMALL = 1 << 16  # bytes below which malloc reuses memory without page faults
 ALIGNMENT = 64  # a cache line, and the widest vector register
@@ -89,7 +89,7 @@ class Pool:
     def _take(self, size_class: int) -> Any:
         """A free block, or a new one."""
         if self.limit is not None and self.in_use + size_class > self.limit:
-            raise BackendError(
+            raise OutOfMemoryError(
                 f"the memory limit of {self.limit / 2**20:,.1f} MiB is reached: an array needs "
                 f"{size_class / 2**20:,.1f} MiB, and {self.in_use / 2**20:,.1f} MiB are in use. "
                 "Use a smaller batch or model, or raise it with tercet.set_memory_limit"
@@ -118,7 +118,7 @@ class Pool:
         try:
             return np.empty(size_class + ALIGNMENT, np.uint8)
         except MemoryError:
-            raise BackendError(
+            raise OutOfMemoryError(
                 f"out of memory: an array needs {size_class / 2**20:,.1f} MiB, and "
                 f"{self.in_use / 2**20:,.1f} MiB are in use by others. Use a smaller batch or model"
             ) from None

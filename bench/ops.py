@@ -38,11 +38,11 @@ class OpCase:
 
 
 def _floats(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.uniform(0.1, 1.0, shape).astype(np.float32)
+    return rng.random(shape, np.float32) * np.float32(0.9) + np.float32(0.1)
 
 
-def _elementwise(size: str) -> Iterator[OpCase]:
-    n, m = SHAPES[size]
+def elementwise(size: str, n: int, m: int) -> Iterator[OpCase]:
+    """Kernels whose time is that of their memory traffic, on (n, m); `size` is put in the names."""
 
     def arrays(count: int) -> Callable[[np.random.Generator], Sequence[np.ndarray]]:
         return lambda rng: [_floats(rng, n, m) for _ in range(count)]
@@ -93,7 +93,8 @@ def _elementwise(size: str) -> Iterator[OpCase]:
     )
 
 
-def _dense(n: int, k: int, m: int) -> Iterator[OpCase]:
+def dense(n: int, k: int, m: int) -> Iterator[OpCase]:
+    """A dense layer, (n, k) times (k, m), forward and backward."""
     shape, flops = f"{n}x{k}x{m}", 2 * n * k * m
     yield OpCase(
         f"dense relu {shape}",
@@ -118,7 +119,10 @@ def _dense(n: int, k: int, m: int) -> Iterator[OpCase]:
 
 OPS = {
     case.name: case
-    for part in (*map(_elementwise, SHAPES), *(_dense(*shape) for shape in DENSE))
+    for part in (
+        *(elementwise(size, *shape) for size, shape in SHAPES.items()),
+        *(dense(*shape) for shape in DENSE),
+    )
     for case in part
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import tempfile
 import time
@@ -64,18 +65,29 @@ class Worker:
         except BrokenPipeError:
             self._died()
 
-    def receive(self) -> Any:
-        """The next answer."""
+    def receive(self, seconds: float | None = None) -> Any:
+        """The next answer; a process that gives none within so many seconds is ended."""
         assert self._process.stdout is not None
+        if seconds is not None:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(seconds, 0.0))
+            if not ready:
+                self._process.kill()
+                self._process.wait()
+                raise BenchmarkError(f"no answer within {seconds:.0f} s")
         line = self._process.stdout.readline()
         if not line:
             self._died()
         return json.loads(line)
 
-    def ask(self, request: Any) -> Any:
+    def ask(self, request: Any, seconds: float | None = None) -> Any:
         """The answer to a request."""
         self.send(request)
-        return self.receive()
+        return self.receive(seconds)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
 
     def _died(self) -> None:
         self._process.wait()

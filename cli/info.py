@@ -16,8 +16,8 @@ def add_parser(commands: Any) -> None:
     p = commands.add_parser(
         "info",
         help="versions, backends, and which op is fused where",
-        description="Show versions, each backend (usable, or exactly why not), and for every op "
-        "which implementation each usable backend runs.",
+        description="Show versions, each backend (usable, or exactly why not), the GPU and its "
+        "libraries, and for every op which implementation each usable backend runs.",
     )
     p.set_defaults(run=run)
 
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> None:
     from ..backends import PREFERENCE, choice, get_backend, problem, threads
     from ..kernels import FAMILY_OF, TABLE
 
-    console = Console(highlight=False)
+    # Messages hold brackets: pip install "tercet[cuda12]".
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"tercet {__version__}, Python {platform.python_version()}, {_machine()}")
     console.print(", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))))
     console.print()
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"{name:6} {'usable' if why is None else f'not usable: {why}'}")
         if why is None:
             usable.append(get_backend(name))
+            for line in usable[-1].description():
+                console.print(f"       {line}")
     name, rule = choice()
     console.print(f"chosen: {name} ({rule})")
     if "numba" in (backend.name for backend in usable):

@@ -16,6 +16,7 @@ from ..errors import DataError, OptionError
 from ..layers import Module
 from .history import History
 from .losses import Loss
+from .memory import says_what_fits
 from .metrics import Metric
 from .optimizers import Optimizer
 from .resident import Resident
@@ -67,8 +68,7 @@ class Trainer:
         self.batch_size = 0
         self.samples = 0
         self.mean = RunningMean()
-        self._train_batch = CapturedBatch(self, train=True)
-        self._evaluate_batch = CapturedBatch(self, train=False)
+        self.forget_steps()
 
     @property
     def optimizer(self) -> Optimizer:
@@ -77,6 +77,7 @@ class Trainer:
             raise OptionError("this model was compiled without an optimizer")
         return self._optimizer
 
+    @says_what_fits
     def fit(
         self,
         loader: DataLoader,
@@ -90,6 +91,8 @@ class Trainer:
 
         With `capture`, steps are recorded and replayed (autograd/captured.py) where that is safe;
         with "compile" each recording becomes one native function.
+
+        Raises OutOfMemoryError, with the batch size that would fit, where a step does not.
         """
         if capture not in (True, False, "compile"):
             raise OptionError(f"fit: capture is True, False or 'compile', found {capture!r}")
@@ -170,6 +173,11 @@ class Trainer:
             )
         penalty = self.model.regularization()
         return loss if penalty is None else loss + penalty
+
+    def forget_steps(self) -> None:
+        """Let go of recorded steps, of resident data, and of the memory of both."""
+        self._train_batch = CapturedBatch(self, train=True)
+        self._evaluate_batch = CapturedBatch(self, train=False)
 
     def _reset(self) -> None:
         self.mean.reset()

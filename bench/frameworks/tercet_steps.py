@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import tercet as tc
 
 from ..cases import LR, TRAIN, Case, batch, weights
-from ..job import Job
+from ..job import Job, NotHere
 
 CAPTURE: dict[str, dict[str, Any]] = {"captured": {}, "compiled": {"compile": True}}
 
 
-def build(case: Case, mode: str, threads: int) -> Job:
+def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Job:
     """On the current backend."""
     backend = tc.get_backend()
+    if mode in CAPTURE and not backend.captures:
+        raise NotHere(f"not captured yet: the {backend.name} backend does not capture steps")
+    casting = in_precision(precision)
     model = _model(case)
     inputs, classes = batch(case)
     x, y = tc.tensor(inputs), tc.tensor(classes)
     arguments: tuple[Any, ...] = (x, y)
-    function = _training(model)
+    function = _training(model, casting)
     if case.kind != TRAIN:
         arguments, function = (x,), model.eval()
     if mode in CAPTURE:
@@ -54,12 +58,32 @@ def _model(case: Case) -> Any:
     return model
 
 
-def _training(model: Any) -> Any:
+def in_precision(precision: str) -> AbstractContextManager[Any]:
+    """What forward and loss stand in to be computed in a precision, on the current backend.
+
+    tf32 is a switch of the backend's products, and stays on.
+    """
+    backend = tc.get_backend()
+    if precision == "tf32":
+        switch = getattr(backend, "set_tf32", None)
+        if switch is None:
+            raise NotHere("tercet has no tf32 products here")
+        switch(True)
+    elif precision != "float32":
+        if not getattr(backend, "halves", False):
+            raise NotHere(f"tercet has no {precision} kernels here")
+        casting: AbstractContextManager[Any] = tc.autocast(precision)  # type: ignore[attr-defined]
+        return casting
+    return nullcontext()
+
+
+def _training(model: Any, casting: AbstractContextManager[Any]) -> Any:
     optimizer = tc.Adam(model.parameters(), lr=LR)
 
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = tc.cross_entropy(model(x), y)
+        with casting:
+            loss = tc.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
         return loss

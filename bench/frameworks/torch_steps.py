@@ -12,7 +12,7 @@ def build(case: Case, mode: str, threads: int) -> Job:
     import torch
 
     torch.set_num_threads(threads)
-    model = _model(torch, case)
+    model = model_of(torch, case)
     inputs, classes = batch(case)
     x, y = torch.from_numpy(inputs), torch.from_numpy(classes)
     if case.kind == TRAIN:
@@ -30,7 +30,8 @@ def build(case: Case, mode: str, threads: int) -> Job:
     return Job(infer, lambda out: out.numpy())
 
 
-def _model(torch: Any, case: Case) -> Any:
+def model_of(torch: Any, case: Case) -> Any:
+    """The case's layers with its weights."""
     activation = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU}[case.activation]
     layers: list[Any] = []
     for a, b in case.layers:

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tercet import backends
+from tercet.backends import cuda_device, cuda_runtime
 from tercet.backends.cuda_runtime import CupyRuntime
+from tercet.backends.cuda_simulation import SimulatedRuntime
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.backends.pool import Lease, Pool
 from tercet.backends.recording import Place
+from tercet.cli.main import main
 from tercet.errors import BackendError
 from tercet.kernels.activation.cuda import SOURCE
 
@@ -45,12 +49,16 @@ class FakeModule:
         return function
 
 
+def no_library(major: int) -> Any:
+    raise BackendError(f"libcublasLt.so.{major} was not found")
+
+
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     pool = SimpleNamespace(
         used_bytes=lambda: 1 << 20, total_bytes=lambda: 3 << 20, free_bytes=lambda: 2 << 20
     )
-    device = SimpleNamespace(attributes={"MultiProcessorCount": 132})
+    device = SimpleNamespace(id=0, attributes={"MultiProcessorCount": 132}, compute_capability="90")
     fake = SimpleNamespace(
         ndarray=np.ndarray,
         empty=np.empty,
@@ -62,11 +70,18 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             Device=lambda: device,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=SimpleNamespace(
-                memGetInfo=lambda: (5 << 20, 80 << 20), runtimeGetVersion=lambda: 99000
+                memGetInfo=lambda: (5 << 20, 80 << 20),
+                getDeviceProperties=lambda number: {"name": b"Card 3000"},
+                driverGetVersion=lambda: 13010,
+                runtimeGetVersion=lambda: 12090,
             ),
         ),
+        __version__="14.2.0",
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    # Nor are there libraries that might be on this machine.
+    monkeypatch.setattr(cuda_runtime, "CublasLt", no_library)
+    monkeypatch.setitem(sys.modules, "cudnn", None)
     monkeypatch.setattr(FakeModule, "made", [])
     monkeypatch.setattr(FakeModule, "failure", None)
     return fake
@@ -137,6 +152,62 @@ def test_memory_summary(cupy: SimpleNamespace) -> None:
     assert runtime.memory_summary().startswith(
         "cupy: 1.0 MiB of pooled arrays in use, 3.0 MiB held"
     )
+
+
+@pytest.fixture
+def pathfinder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVRTC is there, the other libraries are not."""
+
+    def load(name: str) -> Any:
+        if name != "nvrtc":
+            raise RuntimeError(f"Failure finding lib{name}.so.12:\n no such file")
+        return SimpleNamespace(abs_path="/lib/libnvrtc.so.12")
+
+    fake = SimpleNamespace(load_nvidia_dynamic_lib=load)
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(pathfinder=fake))
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", fake)
+
+
+DESCRIPTION = """\
+Card 3000, compute capability 9.0, 132 multiprocessors, 0.0 of 0.1 GiB free; driver for CUDA 13.1, \
+runtime CUDA 12.9, CuPy 14.2.0
+NVRTC (compiles kernels): /lib/libnvrtc.so.12
+cuBLAS (matrix products): missing, pip install nvidia-cublas-cu12. Failure finding \
+libcublas.so.12: no such file
+cuBLASLt (matrix products in graphs): missing, pip install nvidia-cublas-cu12. Failure finding \
+libcublasLt.so.12: no such file
+cudnn-frontend (optional: convolution, attention): not there, pip install nvidia-cudnn-frontend
+products by CuPy's matmul, which cannot be captured: libcublasLt.so.12 was not found
+convolutions by tercet's own kernel: cuDNN does not load (import of cudnn halted; None in \
+sys.modules); pip install "tercet[cudnn]\""""
+
+
+@pytest.mark.usefixtures("pathfinder")
+def test_the_card_and_its_libraries(cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_device, "find_spec", lambda name: None)
+    assert "\n".join(CupyRuntime().description()) == DESCRIPTION
+    assert cuda_device.libraries("13.0")[1].wheel == "nvidia-cublas"
+
+
+@pytest.mark.usefixtures("pathfinder")
+def test_info_shows_them(
+    cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The card of the stand-in; the kernels need one that works.
+    class Described(SimulatedRuntime):
+        description = CupyRuntime.description
+
+        def products(self) -> str:
+            return "NumPy"
+
+        convolutions = products
+
+    monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=Described()))
+    monkeypatch.setitem(backends._PROBLEMS, "cupy", lambda: None)
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert "cupy   usable\n       Card 3000, compute capability 9.0" in out
+    assert "cuBLAS (matrix products): missing, pip install nvidia-cublas-cu12" in out
 
 
 def test_the_backend_takes_every_kernel_from_cuda(cupy: SimpleNamespace) -> None:

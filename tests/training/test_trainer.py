@@ -1,13 +1,15 @@
 """fit by captured steps: the same numbers as by eager ones, and when it does without."""
 
+import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tercet as tc
 from tercet.backends import Backend
-from tercet.errors import DataError, OptionError
+from tercet.errors import DataError, OptionError, OutOfMemoryError
 
 
 def data(n: int = 203, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -148,3 +150,42 @@ def test_a_changed_option_counts_from_the_next_fit(backend: Backend) -> None:
         net.trainer.loss.options["label_smoothing"] = 0.5
         runs.append(net.fit(x, y, epochs=2, verbose=0, capture=capture).history)
     assert runs[0] == runs[1]
+
+
+@pytest.fixture
+def little_memory(backend: Backend) -> Iterator[Backend]:
+    """3 MiB more than in use, where 16384 samples with 32 hidden units take 2 MiB an array."""
+    if backend.free_bytes() is not None:
+        pytest.skip(f"{backend.name} has the limit of its device")
+    host: Any = backend
+    tc.set_memory_limit(host.pool.in_use + (3 << 20), backend)
+    yield backend
+    tc.set_memory_limit(None, backend)
+
+
+@pytest.mark.parametrize("capture", [True, False])
+def test_a_batch_that_does_not_fit_is_answered_with_one_that_does(
+    little_memory: Backend, capture: bool
+) -> None:
+    net, (x, y) = model(metrics=()), data(16384)
+    with pytest.raises(
+        OutOfMemoryError, match=r"memory limit of .* is reached: an array needs"
+    ) as e:
+        net.fit(x, y, batch_size=16384, verbose=0, capture=capture)
+    found = re.search(
+        r"batch_size=16384 do not fit; batch_size=(\d+) does, by an est", str(e.value)
+    )
+    assert found is not None, str(e.value)
+    size = int(found[1])
+    assert 256 <= size < 16384
+    net.fit(x, y, batch_size=size, verbose=0, capture=capture)
+
+
+def test_not_even_one_sample_fits(little_memory: Backend) -> None:
+    net = tc.models.Sequential([tc.layers.Dense(40000), tc.layers.Dense(2)])
+    tc.set_memory_limit(None, little_memory)
+    net.build((2,))
+    net.compile(tc.SGD(net.parameters()))
+    tc.set_memory_limit(100, little_memory)
+    with pytest.raises(OutOfMemoryError, match="fit: not even one sample fits"):
+        net.fit(np.zeros((4, 2), np.float32), np.zeros(4, np.int64), verbose=0, capture=False)

@@ -1,0 +1,195 @@
+"""The command for a machine with a GPU, run for real over the simulation of CUDA."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tercet.backends import usable
+from tercet.backends.cuda_simulation import compiler
+from tercet.bench.gpu import checks
+from tercet.bench.gpu.__main__ import SHARES, SIMULATED, file_name, free_path
+from tercet.bench.gpu.page import TITLES, page
+from tercet.bench.gpu.processes import Deadline, process
+from tercet.bench.gpu.replay import PRECISIONS
+from tercet.bench.gpu.scale import MINIATURE
+from tercet.bench.gpu.steps import VARIANTS, _compare
+from tercet.bench.job import NotHere
+from tercet.errors import BenchmarkError
+
+simulated = pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tercet.bench.gpu", *arguments], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    if compiler() is None:
+        pytest.skip("the CUDA simulation needs g++")
+    folder = tmp_path_factory.mktemp("results")
+    ran = command("--simulate", "--minutes", "5", "--folder", str(folder))
+    assert ran.returncode == 0, ran.stderr
+    path = Path(ran.stdout.strip())
+    return path, json.loads(path.read_text())
+
+
+def found(result: tuple[Path, dict[str, Any]], part: str) -> Any:
+    content = result[1]["parts"][part]
+    assert content["status"] == "done", content
+    return content["found"]
+
+
+def test_every_part_is_there_and_the_simulation_says_what_it_is(result: Any) -> None:
+    path, content = result
+    assert path.name.endswith("-simulated.json")
+    assert content["simulated"] == SIMULATED
+    assert list(content["parts"]) == [name for name, _, _ in SHARES] == list(TITLES)
+    text = path.with_suffix(".md").read_text()
+    assert text == page(content)
+    assert SIMULATED in text
+    assert all(f"## {title}" in text for title in TITLES.values())
+
+
+def test_steps_of_tercet_and_its_peers(result: Any) -> None:
+    records = found(result, "steps")
+    assert len(records) == len(PRECISIONS) * len(MINIATURE.cases)
+    names = {variant.name for variant in VARIANTS}
+    for record in records:
+        assert record["failed"] == {}
+        assert "different" not in record
+        assert names == record["figures"].keys() | record["left_out"].keys()
+    first = records[0]["figures"]
+    for figures in first.values():
+        assert len(figures["seconds"]) == MINIATURE.rounds
+        assert figures["host"] > 0
+        assert figures["first_step"] > 0
+    # A graph, and the copy of what it returns.
+    assert first["tercet, captured"]["launches"] == 2 < first["tercet"]["launches"]
+
+
+def test_captured_steps_equal_eager_ones(result: Any) -> None:
+    for seen in found(result, "replay").values():
+        assert "failed" not in seen
+        if "not_here" not in seen:
+            assert (seen["equal"], seen["replayed"]) == (True, True)
+            assert seen["losses"] == seen["eager_losses"]
+    assert found(result, "replay")["float32"]["equal"]
+
+
+def test_kernels_and_limits(result: Any) -> None:
+    limits = found(result, "limits")
+    assert limits["copy"] > 0
+    assert limits["products"]["float32"]["tercet"] > 0
+    records = found(result, "kernels")
+    assert all(r["seconds"] > 0 and r["bytes"] > 0 for r in records if r["precision"] == "float32")
+    assert not [r for r in records if "failed" in r]
+
+
+def test_tests_run(result: Any) -> None:
+    tests = found(result, "tests")
+    assert tests["status"] == 0
+    assert tests["counts"]["passed"] == 5
+
+
+@simulated
+def test_without_time_every_part_says_so(tmp_path: Path) -> None:
+    ran = command("--simulate", "--minutes", "0.01", "--folder", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    parts = json.loads(Path(ran.stdout.strip()).read_text())["parts"]
+    assert "no answer within" in parts["limits"]["why"]
+    assert parts["tests"]["found"]["status"] is None
+    for record in parts["steps"]["found"]:
+        assert not record["figures"]
+        assert set(record["failed"]) == {v.name for v in VARIANTS if not v.missing}
+    assert {r["failed"] for r in parts["kernels"]["found"]} == {"not run: the time was over"}
+
+
+@pytest.mark.skipif("cupy" in usable(), reason="this machine has a GPU")
+def test_without_a_gpu_it_is_one_line() -> None:
+    ran = command()
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("python -m tercet.bench.gpu: there is no GPU to measure: ")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_names_of_files(tmp_path: Path) -> None:
+    name = file_name("2026-01-02", "Card 3000 / X")
+    assert free_path(tmp_path, name).name == "2026-01-02-card-3000-x.json"
+    (tmp_path / "2026-01-02-card-3000-x.json").touch()
+    assert free_path(tmp_path, name).name == "2026-01-02-card-3000-x-2.json"
+
+
+@simulated
+def test_a_process_answers_fails_or_is_ended() -> None:
+    with process("replay", simulate=True) as worker:
+        with pytest.raises(BenchmarkError, match=r"TypeError: .*widths"):
+            worker.ask(Deadline(60), "compare")
+        assert worker.alive
+        case = {"widths": [4, 3, 2], "batch": 2}
+        with pytest.raises((NotHere, BenchmarkError), match="float8"):
+            worker.ask(Deadline(60), "compare", **case, precision="float8")
+        began = time.monotonic()
+        with pytest.raises(BenchmarkError, match="no answer within 0 s"):
+            worker.ask(Deadline(0), "compare", **case, precision="float32")
+        assert not worker.alive
+        assert time.monotonic() - began < 10
+
+
+def test_losses_that_differ_are_written_down() -> None:
+    figures = {"a": {"losses": [1.0, 2.0]}, "b": {"losses": [1.0, 2.01]}}
+    record: dict[str, Any] = {"precision": "bfloat16", "figures": figures}
+    _compare(record)
+    assert "different" not in record
+    _compare(record := record | {"precision": "float32"})
+    assert record["different"] == ["b"]
+
+
+STAND_IN = """#!/bin/sh
+# Stands in for compute-sanitizer: runs the command, and finds what it is told to.
+tool=$2
+while [ "$1" != "--error-exitcode" ]; do shift; done
+shift 2
+"$@"
+echo "========= Invalid __global__ read of size 4 bytes"
+if [ "$tool" = memcheck ]; then echo "========= ERROR SUMMARY: 3 errors"; exit 86; fi
+echo "========= ERROR SUMMARY: 0 errors"
+"""
+
+
+def test_what_compute_sanitizer_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "compute-sanitizer"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    tools = checks.run_sanitizer(("tests/bench/test_cases.py",), Deadline(120))
+    assert {tool: seen["errors"] for tool, seen in tools.items()} == {
+        "memcheck": 3, "racecheck": 0, "synccheck": 0,
+    }  # fmt: skip
+    assert tools["memcheck"]["status"] == checks.FOUND
+    assert tools["memcheck"]["complaints"] == ["========= Invalid __global__ read of size 4 bytes"]
+    assert tools["racecheck"]["complaints"] == []
+    assert tools["synccheck"]["counts"]["passed"] > 0
+
+
+def test_a_failing_test_is_named() -> None:
+    text = (
+        "tests/a.py::test_one[x y] PASSED  [ 50%]\n"
+        "tests/a.py::test_two FAILED  [100%]\n"
+        "FAILED tests/a.py::test_two - AssertionError: no\n1 failed, 1 passed in 0.1s"
+    )
+    counts = checks._counts(text, 1)
+    assert counts["counts"] == {"passed": 1, "failed": 1}
+    assert counts["failures"] == ["FAILED tests/a.py::test_two - AssertionError: no"]
+    # Ended before pytest summed up.
+    cut = checks._counts("\n".join(text.splitlines()[:2]), None)
+    assert cut["failures"] == ["FAILED tests/a.py::test_two"]
