@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,10 +22,15 @@ import numpy as np
 
 from ..errors import BackendError, DTypeError, OutOfMemoryError
 from ..kernels import observing
+from ..kernels.elementwise.cuda import fill
 from ..kernels.spec import Array
 from .backend import DType
+from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan
 from .cuda_device import card, libraries
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
+from .cudnn_plans import Convolution, CudnnPlan
 from .pool import Lease
+from .recording import Place
 
 # What REAL is in the source for elements of each dtype, and the C types of kernel parameters.
 REAL_TYPES = {
@@ -209,15 +215,19 @@ class Runtime(ABC):
     array_type       their class
     block            threads of a block where a launcher has no reason for another number
     multiprocessors  how many the device has
+    tf32             whether products of float32 matrices may round them to TensorFloat-32
     """
 
     xp: Any
     array_type: Any
     block: int
     multiprocessors: int
+    tf32 = False
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
+        self._plans: dict[Product, GemmPlan | None] = {}
+        self._convolutions: dict[Convolution, Callable[..., None] | None] = {}
 
     def launch(
         self,
@@ -270,9 +280,62 @@ class Runtime(ABC):
     def to_numpy(self, x: Array) -> np.ndarray:
         """A copy of a device array in host memory."""
 
+    def gemm(
+        self,
+        out: Array,
+        a: Array,
+        b: Array,
+        *,
+        epilogue: str = "none",
+        bias: Array | None = None,
+        aux: Array | None = None,
+    ) -> bool:
+        """out = a b, of matrices or stacks of them, with an epilogue of cuda_gemm.py.
+
+        a and b may be transposed views. Returns whether the runtime has that epilogue for these
+        arrays; if not, nothing was done.
+        """
+        if out.size == 0 or a.shape[-1] == 0:
+            if epilogue == "none":
+                fill(self, out, shape=out.shape, dtype=out.dtype.name, value=0.0)
+            return epilogue == "none"
+        product = describe(self.address, out, a, b, bias, aux, epilogue, self.tf32)
+        if product not in self._plans:
+            self._plans[product] = self.plan(product)
+        plan = self._plans[product]
+        if plan is not None:
+            self.issue(plan, out, a, b, bias, aux)
+        return plan is not None
+
     @abstractmethod
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views."""
+    def plan(self, product: Product) -> GemmPlan | None:
+        """What computes a product; None if this runtime has not its epilogue."""
+
+    def convolve(
+        self,
+        out: Array,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        **options: Any,
+    ) -> bool:
+        """out = the convolution (kernels/convolution/reference.py), by a plan of the runtime's own.
+
+        Returns whether it has one; if not, nothing was done, and our own kernel serves.
+        """
+        convolution = Convolution(
+            x.shape, weight.shape, out.shape, out.dtype.name, bias is not None, **options
+        )
+        if convolution not in self._convolutions:
+            self._convolutions[convolution] = self.convolution_plan(convolution)
+        plan = self._convolutions[convolution]
+        if plan is not None:
+            self.issue(plan, out, x, weight, bias)
+        return plan is not None
+
+    def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
+        """plan(out, x, weight, bias), comparable and fixed in memory; None without one."""
+        return None
 
     # Recorded steps (cuda_recording.py)
 
@@ -289,15 +352,8 @@ class Runtime(ABC):
         """The array for which a block is leased: it keeps the lease."""
 
     @abstractmethod
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        """An array in the memory of another one, `offset` bytes from its beginning."""
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        """The array of a place, `offset` bytes from the beginning of another that holds it."""
 
     @abstractmethod
     def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
@@ -434,6 +490,20 @@ class CupyRuntime(Runtime):
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
         self._modules: dict[tuple[Path, str], Any] = {}
         self._copies: Stream | None = None
+        self._workspace_array: Array | None = None
+        self._lt: CublasLt | None = None
+        try:
+            self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        except BackendError as error:
+            self._lt_problem = str(error)
+        self._cudnn: Any = None
+        self._cudnn_handle: Any = None
+        try:
+            self._cudnn = import_module("cudnn")
+            self._cudnn.backend_version()
+        except (ImportError, OSError, RuntimeError) as error:
+            self._cudnn = None
+            self._cudnn_problem = f'cuDNN does not load ({error}); pip install "tercet[cudnn]"'
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
@@ -472,7 +542,22 @@ class CupyRuntime(Runtime):
         host: np.ndarray = self.xp.asnumpy(x)
         return host
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
+    def plan(self, product: Product) -> GemmPlan | None:
+        if self._lt is not None:
+            try:
+                return LtPlan(self._lt, product, self._workspace, self.xp)
+            except Unserved:
+                pass
+        return MatmulPlan(self._matmul, product) if product.epilogue == "none" else None
+
+    @property
+    def _workspace(self) -> Array:
+        """What products may use for themselves: one for all, since they run one after another."""
+        if self._workspace_array is None:
+            self._workspace_array = self.empty((WORKSPACE_BYTES,), np.dtype(np.uint8))
+        return self._workspace_array
+
+    def _matmul(self, a: Array, b: Array, out: Array) -> None:
         try:
             self.xp.matmul(a, b, out=out)
         except (ImportError, RuntimeError) as error:
@@ -480,6 +565,29 @@ class CupyRuntime(Runtime):
             if missing is None:
                 raise
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
+
+    def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
+        cudnn = self._cudnn
+        if cudnn is None:
+            return None
+        if self._cudnn_handle is None:
+            self._cudnn_handle = cudnn.create_handle()
+        try:
+            return CudnnPlan(cudnn, self._cudnn_handle, self.xp, convolution)
+        except Unserved:
+            return None
+
+    def convolutions(self) -> str:
+        """Who computes convolutions, and why."""
+        if self._cudnn is not None:
+            return f"cuDNN, by nvidia-cudnn-frontend {self._cudnn.__version__}"
+        return f"tercet's own kernel: {self._cudnn_problem}"
+
+    def products(self) -> str:
+        """Who computes matrix products, and why."""
+        if self._lt is not None:
+            return f"cuBLASLt {self._lt.version} ({self._lt.path})"
+        return f"CuPy's matmul, which cannot be captured: {self._lt_problem}"
 
     def address(self, x: Array) -> int:
         address: int = x.data.ptr
@@ -493,15 +601,9 @@ class CupyRuntime(Runtime):
         interface: Any = lease.__array_interface__
         return self._at(lease.address, lease, interface["shape"], None, interface["typestr"])
 
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        return self._at(holder.data.ptr + offset, holder, shape, strides, dtype)
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        address = holder.data.ptr + offset
+        return self._at(address, holder, place.shape, place.strides, place.dtype)
 
     def _at(
         self, address: int, owner: Any, shape: tuple[int, ...], strides: Any, dtype: Any
@@ -547,7 +649,8 @@ class CupyRuntime(Runtime):
 
     def description(self) -> list[str]:
         found = card()
-        return [str(found), *map(str, libraries(found.runtime))]
+        served = [f"products by {self.products()}", f"convolutions by {self.convolutions()}"]
+        return [str(found), *map(str, libraries(found.runtime)), *served]
 
     def free_bytes(self) -> int:
         free: int = self.xp.cuda.runtime.memGetInfo()[0]

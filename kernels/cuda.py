@@ -49,8 +49,23 @@ class Runtime(Protocol):
         """Start a kernel of `source`, compiled for elements of `dtype`."""
         ...
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views."""
+    def gemm(
+        self,
+        out: Array,
+        a: Array,
+        b: Array,
+        *,
+        epilogue: str = "none",
+        bias: Array | None = None,
+        aux: Array | None = None,
+    ) -> bool:
+        """out = a b with an epilogue, and whether there is one for these arrays."""
+        ...
+
+    def convolve(
+        self, out: Array, x: Array, weight: Array, bias: Array | None, **options: Any
+    ) -> bool:
+        """out = the convolution (kernels/convolution), and whether the runtime computes it."""
         ...
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tercet import backends
-from tercet.backends import cuda_device
+from tercet.backends import cuda_device, cuda_runtime
 from tercet.backends.cuda_runtime import CupyRuntime
 from tercet.backends.cuda_simulation import SimulatedRuntime
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.backends.pool import Lease, Pool
+from tercet.backends.recording import Place
 from tercet.cli.main import main
 from tercet.errors import BackendError
 from tercet.kernels.activation.cuda import SOURCE
@@ -48,6 +49,10 @@ class FakeModule:
         return function
 
 
+def no_library(major: int) -> Any:
+    raise BackendError(f"libcublasLt.so.{major} was not found")
+
+
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     pool = SimpleNamespace(
@@ -74,6 +79,9 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         __version__="14.2.0",
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    # Nor are there libraries that might be on this machine.
+    monkeypatch.setattr(cuda_runtime, "CublasLt", no_library)
+    monkeypatch.setitem(sys.modules, "cudnn", None)
     monkeypatch.setattr(FakeModule, "made", [])
     monkeypatch.setattr(FakeModule, "failure", None)
     return fake
@@ -124,6 +132,7 @@ def test_a_missing_cublas_is_named(cupy: SimpleNamespace, monkeypatch: pytest.Mo
         raise ImportError("libcublas.so.12: cannot open shared object file")
 
     monkeypatch.setattr(cupy, "matmul", matmul)
+    monkeypatch.setattr(CupyRuntime, "address", lambda runtime, x: x.ctypes.data)
     x = np.ones((2, 2))
     with pytest.raises(BackendError, match=r"matrix product.*pip install nvidia-cublas-cu12"):
         CupyRuntime().gemm(x, x, x)
@@ -167,7 +176,10 @@ cuBLAS (matrix products): missing, pip install nvidia-cublas-cu12. Failure findi
 libcublas.so.12: no such file
 cuBLASLt (matrix products in graphs): missing, pip install nvidia-cublas-cu12. Failure finding \
 libcublasLt.so.12: no such file
-cudnn-frontend (optional: convolution, attention): not there, pip install nvidia-cudnn-frontend"""
+cudnn-frontend (optional: convolution, attention): not there, pip install nvidia-cudnn-frontend
+products by CuPy's matmul, which cannot be captured: libcublasLt.so.12 was not found
+convolutions by tercet's own kernel: cuDNN does not load (import of cudnn halted; None in \
+sys.modules); pip install "tercet[cudnn]\""""
 
 
 @pytest.mark.usefixtures("pathfinder")
@@ -184,6 +196,11 @@ def test_info_shows_them(
     # The card of the stand-in; the kernels need one that works.
     class Described(SimulatedRuntime):
         description = CupyRuntime.description
+
+        def products(self) -> str:
+            return "NumPy"
+
+        convolutions = products
 
     monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=Described()))
     monkeypatch.setitem(backends._PROBLEMS, "cupy", lambda: None)
@@ -274,7 +291,7 @@ def test_copies_name_both_sides_by_their_addresses(streams: SimpleNamespace) -> 
     work, copies = runtime.streams()
     assert runtime.streams()[1] is copies
     holder = runtime._at(1000, None, (8,), None, "float32")
-    inside = runtime.view(holder, 8, (2, 3), (12, 4), "float32")
+    inside = runtime.view(holder, 8, Place("input", 0, 8, (2, 3), (12, 4), "float32"))
     assert (inside.data.ptr, inside.nbytes, inside.data.mem.owner) == (1008, 24, holder)
     pinned = np.zeros((2, 3), np.float32)
     copies.copy(inside, pinned)
@@ -292,4 +309,5 @@ def test_an_array_of_a_recording_leads_back_to_its_lease(streams: SimpleNamespac
     array = runtime.leased(lease)
     assert runtime.address(array) == 4096
     assert runtime.owner(array) is lease
-    assert runtime.owner(runtime.view(array, 4, (1,), (4,), "float32")) is None
+    inside = runtime.view(array, 4, Place("block", 0, 4, (1,), (4,), "float32"))
+    assert runtime.owner(inside) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tercet import kernels
-from tercet.backends.cuda_simulation import SANITIZER, compiler
+from tercet.backends.cuda_simulation import compiler
 
 WITHOUT_LEAKS = "detect_leaks=0:detect_odr_violation=0"  # Python's; every library has the header's
 SCRIPT = """
@@ -41,16 +41,17 @@ def library() -> str | None:
     return found if Path(found).is_absolute() else None
 
 
-pytestmark = pytest.mark.skipif(library() is None, reason="g++ has no AddressSanitizer here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(library() is None, reason="g++ has no AddressSanitizer here"),
+]
 
 
 def simulated(wrong: str, sanitized: bool) -> subprocess.CompletedProcess[str]:
     """A softmax with its reading of an element replaced."""
     environment = os.environ | {"TERCET_BACKEND": "numpy"}
     if sanitized:
-        environment |= {
-            "LD_PRELOAD": str(library()), "ASAN_OPTIONS": WITHOUT_LEAKS, SANITIZER: "1",
-        }  # fmt: skip
+        environment |= {"LD_PRELOAD": str(library()), "ASAN_OPTIONS": WITHOUT_LEAKS}
     command = [sys.executable, "-c", SCRIPT, RIGHT, wrong]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 

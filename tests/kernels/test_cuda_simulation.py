@@ -49,7 +49,7 @@ COOPERATING = (
     "softmax_forward", "softmax_backward", "cross_entropy_forward", "cross_entropy_backward",
     "soft_cross_entropy_forward", "soft_cross_entropy_backward", "pointwise_loss_forward",
     "reduce_forward", "reduce_backward", "argreduce", "dense_backward", "scatter_add_rows",
-    "adam_update", "sum_of_squares", "penalty_forward",
+    "adam_update", "sum_of_squares", "penalty_forward", "convolution",
 )  # fmt: skip
 
 
@@ -80,6 +80,8 @@ BARRIERS = (
     ("reduction", 2, ("reduce_forward",)),
     ("reduction", 3, ("reduce_forward",)),
     ("optimizer", 4, ("adam_update",)),
+    ("convolution", 4, ("convolution",)),
+    ("convolution", 5, ("convolution",)),
 )
 
 
@@ -133,7 +135,7 @@ class OneBlockShort(SimulatedRuntime):
 
 
 def test_a_grid_that_is_off_by_one_is_caught() -> None:
-    with pytest.raises(AssertionError, match="output dbias is off"):
+    with pytest.raises(AssertionError, match=r"output d\w+ is off"):
         check_everything(CupyBackend(runtime=OneBlockShort(1)), ("dense_backward",))
 
 
