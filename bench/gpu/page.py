@@ -51,16 +51,8 @@ def _limits(result: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _card(found: dict[str, Any], limits: Any) -> Iterator[str]:
-    gib = 2.0**30
-    yield (
-        f"{found['name']}, compute capability {found['capability']}, {found['multiprocessors']} "
-        f"multiprocessors, {found['memory'] / gib:.1f} GiB; driver for CUDA {found['driver']}, "
-        f"runtime CUDA {found['runtime']}, CuPy {found['cupy']}."
-    )
-    yield ""
-    for library in found["libraries"]:
-        where = library["path"] or f"missing: pip install {library['wheel']}"
-        yield f"- {library['name']} ({library['purpose']}): {where}"
+    for line in found["description"]:
+        yield f"- {line}"
     yield ""
 
 
