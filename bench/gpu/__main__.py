@@ -21,8 +21,9 @@ from . import checks, kernels, limits, replay, steps
 from .page import page
 from .processes import Deadline, process
 from .scale import GPU, MINIATURE, Scale
+from .verdict import problems
 
-FAILED = 2
+WRONG, FAILED = 1, 2  # exit statuses: something computed or ran wrong; nothing could be run
 FORMAT = 1
 SIMULATED = "simulated: no time in it means anything"
 FOLDER = Path(__file__).parents[1] / "results"
@@ -80,8 +81,8 @@ def free_path(folder: Path, name: str) -> Path:
     return path
 
 
-def run(simulate: bool, seconds: float, folder: Path, say: Callable[[str], None]) -> Path:
-    """Run every part; returns the path of the result."""
+def run(simulate: bool, seconds: float, folder: Path, say: Callable[[str], None]) -> Result:
+    """Run every part."""
     deadline = Deadline(seconds)
     scale = MINIATURE if simulate else GPU
     card, first = _card(simulate, deadline)
@@ -107,7 +108,7 @@ def run(simulate: bool, seconds: float, folder: Path, say: Callable[[str], None]
         kept = {k: v for k, v in parts[name].items() if k == "found"}
         parts[name] = kept | ended
         result.write()
-    return result.path
+    return result
 
 
 def _card(simulate: bool, deadline: Deadline) -> tuple[str, dict[str, Any]]:
@@ -166,9 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if why is not None:
         print(f"{parser.prog}: there is no GPU to measure: {why}", file=sys.stderr)
         return FAILED
-    path = run(options.simulate, 60 * options.minutes, options.folder, _say)
-    print(path)
-    return 0
+    result = run(options.simulate, 60 * options.minutes, options.folder, _say)
+    print(result.path)
+    wrong = problems(result.content)
+    for text in wrong:
+        _say(text)
+    return WRONG if wrong else 0
 
 
 def _say(text: str) -> None:

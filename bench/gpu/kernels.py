@@ -41,7 +41,7 @@ def run(
             record: dict[str, Any] = {"name": case.name, "flops": case.flops}
             records.append(record | {"precision": precision})
             if not deadline.left:
-                records[-1]["failed"] = "not run: the time was over"
+                records[-1]["not_here"] = "not run: the time was over"
                 continue
             if worker is None:
                 worker = Process("kernels", simulate)

@@ -9,6 +9,7 @@ from ..summary import spread
 from ..svg import seconds as in_words
 from ..tables import NONE, Table, markdown
 from .limits import most
+from .verdict import problems
 
 HOST_BOUND = 0.8  # of a time that is the host's share from which on the kernel waits for it
 TITLES = {
@@ -35,6 +36,8 @@ def page(result: dict[str, Any]) -> str:
         f"{environment['python']}, {versions}; {result['minutes']:g} minutes in all.",
         "",
     ]
+    wrong = [f"- {text}" for text in problems(result)] or ["Nothing that ran failed."]
+    lines += ["## What is wrong", "", *wrong, ""]
     for name, part in result["parts"].items():
         lines += [f"## {TITLES[name]}", ""]
         if part["status"] != "done":

@@ -45,8 +45,8 @@ GPU = Scale(
     ),
     rounds=5,
     seconds=0.15,
-    # 256 MiB an array: more than any cache holds, and long enough that no launch shows.
-    elements=(16384, 4096),
+    # 128 MiB an array: more than any cache holds, and longer than Python takes to launch the next.
+    elements=(8192, 4096),
     products=((256, 1024, 4096), (256, 4096, 4096), (16384, 784, 256), (8192, 8192, 8192)),
     copied=1 << 30,
     square=8192,

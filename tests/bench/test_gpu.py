@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tercet as tc
+from tercet import backends
 from tercet.backends import usable
-from tercet.backends.cuda_simulation import compiler
-from tercet.bench.gpu import checks
+from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
+from tercet.backends.cupy_backend import CupyBackend
+from tercet.bench.frameworks import tercet_steps
+from tercet.bench.gpu import checks, replay
 from tercet.bench.gpu.__main__ import SHARES, SIMULATED, file_name, free_path
 from tercet.bench.gpu.page import TITLES, page
 from tercet.bench.gpu.processes import Deadline, process
 from tercet.bench.gpu.replay import PRECISIONS
 from tercet.bench.gpu.scale import MINIATURE
 from tercet.bench.gpu.steps import VARIANTS, _compare
+from tercet.bench.gpu.verdict import problems
 from tercet.bench.job import NotHere
 from tercet.errors import BenchmarkError
 
@@ -101,17 +106,61 @@ def test_tests_run(result: Any) -> None:
     assert tests["counts"]["passed"] == 5
 
 
+def test_the_page_of_a_card(result: Any) -> None:
+    content = json.loads(json.dumps(result[1])) | {"simulated": None}
+    lines = ["Card 3000, compute capability 9.0", "NVRTC (compiles kernels): missing"]
+    content["parts"]["card"] = {
+        "status": "done", "found": {"name": "Card 3000", "description": lines},
+    }  # fmt: skip
+    text = page(content)
+    assert text.startswith("# Card 3000\n")
+    assert SIMULATED not in text
+    assert all(f"- {line}" in text for line in lines)
+    assert "Nothing that ran failed." in text
+
+
+def test_what_is_wrong_is_told(result: Any) -> None:
+    content = json.loads(json.dumps(result[1]))
+    assert problems(content) == []
+    parts = content["parts"]
+    parts["limits"] = {"status": "failed", "why": "no copy"}
+    parts["tests"]["found"]["counts"] = {"passed": 3, "failed": 2, "error": 1}
+    parts["replay"]["found"] = {
+        "float32": {"replayed": True, "equal": False, "steps": 3, "first_different_step": 2,
+                    "different_parameters": [0]},
+        "tf32": {"replayed": False, "equal": True, "steps": 3},
+        "bfloat16": {"failed": "it broke"},
+    }  # fmt: skip
+    parts["steps"]["found"][0]["failed"] = {"torch.compile": "theirs", "tercet": "ours"}
+    parts["steps"]["found"][1]["different"] = ["tercet, captured"]
+    parts["kernels"]["found"][0]["failed"] = "an illegal address"
+    seen = {"status": 86, "counts": {}, "failures": [], "last": "", "complaints": ["a line"]}
+    parts["sanitizer"] = {"status": "done", "found": {"memcheck": seen | {"errors": 4}}}
+    found = problems(content)
+    assert len(found) == 9
+    for part in (
+        "limits: no copy", "tests: 3 failed", "float32: captured steps differ", "no step was rep",
+        "bfloat16: it broke", "tercet: ours", "first one's: tercet, captured", "an illegal address",
+        "memcheck counted 4 errors",
+    ):  # fmt: skip
+        assert sum(part in text for text in found) == 1, part
+    text = page(content)
+    assert all(f"- {line}" in text for line in found)
+    assert "**different**, first at step 2; parameters [0]" in text
+
+
 @simulated
 def test_without_time_every_part_says_so(tmp_path: Path) -> None:
     ran = command("--simulate", "--minutes", "0.01", "--folder", str(tmp_path))
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 1, ran.stderr
+    assert "limits: no answer within" in ran.stderr
     parts = json.loads(Path(ran.stdout.strip()).read_text())["parts"]
     assert "no answer within" in parts["limits"]["why"]
     assert parts["tests"]["found"]["status"] is None
     for record in parts["steps"]["found"]:
         assert not record["figures"]
         assert set(record["failed"]) == {v.name for v in VARIANTS if not v.missing}
-    assert {r["failed"] for r in parts["kernels"]["found"]} == {"not run: the time was over"}
+    assert {r["not_here"] for r in parts["kernels"]["found"]} == {"not run: the time was over"}
 
 
 @simulated
@@ -163,6 +212,19 @@ def test_a_process_answers_fails_or_is_ended() -> None:
             worker.ask(Deadline(0), "compare", **case, precision="float32")
         assert not worker.alive
         assert time.monotonic() - began < 10
+
+
+@simulated
+def test_a_backend_that_does_not_capture_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Eager(CupyBackend):
+        captures = False
+
+    monkeypatch.setitem(backends._made, "cupy", Eager(runtime=SimulatedRuntime()))
+    with tc.use_backend("cupy"):
+        with pytest.raises(NotHere, match="not captured yet"):
+            replay.compare([4, 3, 2], 2, "float32")
+        with pytest.raises(NotHere, match="not captured yet"):
+            tercet_steps.build(MINIATURE.cases[0], "captured", 1)
 
 
 def test_losses_that_differ_are_written_down() -> None:
