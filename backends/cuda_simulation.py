@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..errors import BackendError
-from ..kernels.spec import Array
+from ..kernels.spec import Array, accumulator
 from .backend import DType
 from .cuda_runtime import Runtime, Signature, expand, signatures
 
@@ -63,17 +63,17 @@ class SimulatedRuntime(Runtime):
         super().__init__()
         self.seed = seed
         self._edit = edit
-        self._libraries: dict[tuple[Path, str], ctypes.CDLL] = {}
+        self._libraries: dict[tuple[Path, tuple[str, str]], ctypes.CDLL] = {}
         self._guarded: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()
 
     def load(
-        self, source: Path, kernel: str, signature: Signature, real: str
+        self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
     ) -> Callable[..., None]:
-        library = self._libraries.get((source, real))
+        library = self._libraries.get((source, types))
         if library is None:
             text = expand(source) if self._edit is None else self._edit(expand(source))
-            library = ctypes.CDLL(str(_compile(text, signatures(source), real)))
-            self._libraries[source, real] = library
+            library = ctypes.CDLL(str(_compile(text, signatures(source), types)))
+            self._libraries[source, types] = library
         entry = getattr(library, f"simulate_{kernel}")
         entry.restype = ctypes.c_char_p
 
@@ -126,7 +126,11 @@ class SimulatedRuntime(Runtime):
         return np.array(x)
 
     def gemm(self, out: Array, a: Array, b: Array) -> None:
-        np.matmul(a, b, out=out)
+        wide = accumulator(a.dtype)
+        if a.dtype == wide:
+            np.matmul(a, b, out=out)
+        else:
+            out[...] = a.astype(wide) @ b.astype(wide)
 
     def synchronize(self) -> None:
         """Launches are over when they return."""
@@ -141,7 +145,7 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
-def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
+def _compile(text: str, kernels: dict[str, Signature], types: tuple[str, str]) -> Path:
     """The shared object of a source, compiled unless a copy of the same text and flags is kept."""
     program = "\n".join(
         (
@@ -150,7 +154,7 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             *(_entry(name, signature) for name, signature in kernels.items()),
         )
     )
-    flags = (*FLAGS, f"-DREAL={real}")
+    flags = (*FLAGS, *types)
     key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -39,6 +39,7 @@ class CupyBackend(Backend):
 
     name = "cupy"
     flavour = "cuda"
+    halves = True
 
     def __init__(self, seed: int = 0, runtime: Runtime | None = None) -> None:
         self.runtime = CupyRuntime() if runtime is None else runtime

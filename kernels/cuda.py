@@ -50,7 +50,10 @@ class Runtime(Protocol):
         ...
 
     def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views."""
+        """out = a b, of matrices or stacks of them; a and b may be transposed views.
+
+        Products of 16-bit a and b are added in float32; out is of their dtype, or float32.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from ..cuda import (
     most_blocks,
     source_beside,
 )
-from ..reduction.cuda import reduce
+from ..reduction.cuda import reduce_parts
 from ..spec import Array
 
 SOURCE = source_beside(__file__)
@@ -90,10 +90,10 @@ def _activation_and_bias(
         (tiles, chunks),
         block,
         (dz, partials, dout, saved, rows, columns, NUMBER[activation], alpha),
-        shared=runtime.block * dout.dtype.itemsize,
+        shared=runtime.block * dbias.dtype.itemsize,
     )
     if chunks > 1:
-        reduce(runtime, dbias, partials, (1, chunks, columns), "sum")
+        reduce_parts(runtime, dbias, partials, (1, chunks, columns), "sum")
 
 
 def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:

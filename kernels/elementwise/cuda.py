@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ..cuda import Launcher, Runtime, launch_elements, source_beside
-from ..spec import FLOATS, Array
+from ..spec import FLOATS, HALVES, Array
 from . import reference
 from .reference import ARITHMETIC, COMPARISON, UNARY
 
@@ -69,7 +69,7 @@ def unary_backward(
 
 
 def binary_forward(runtime: Runtime, out: Array, a: Array, b: Array, *, kind: str) -> None:
-    if a.dtype != b.dtype or a.dtype.name not in FLOATS:
+    if a.dtype != b.dtype or a.dtype.name not in (*FLOATS, *HALVES):
         # Integers, booleans and mixtures are for metrics and masks: CuPy's own kernels do.
         reference.binary_forward(runtime.xp, out, a, b, kind=kind)
     elif kind in COMPARISON:
@@ -97,7 +97,7 @@ def binary_backward(
 
 
 def where(runtime: Runtime, out: Array, condition: Array, a: Array, b: Array) -> None:
-    if a.dtype != b.dtype or a.dtype.name not in FLOATS:
+    if a.dtype != b.dtype or a.dtype.name not in (*FLOATS, *HALVES):
         reference.where(runtime.xp, out, condition, a, b)
     else:
         _strided(runtime, "where_strided", (out, condition, a, b), (condition, a, b))

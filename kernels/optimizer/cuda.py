@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cuda import Launcher, Runtime, blocks_for, launch_elements, source_beside
-from ..reduction.cuda import reduce
+from ..reduction.cuda import reduce_parts
 from ..spec import Array
 from .reference import NORM_EPSILON
 
@@ -87,7 +87,7 @@ def sum_of_squares(runtime: Runtime, out: Array, x: Array) -> None:
     partials = runtime.empty((blocks,), out.dtype)
     args = (partials, x, x.size)
     runtime.launch(SOURCE, "square_partials", x.dtype, (blocks,), (runtime.block,), args)
-    reduce(runtime, out, partials, (1, blocks, 1), "sum")
+    reduce_parts(runtime, out, partials, (1, blocks, 1), "sum")
 
 
 def clip_by_norm(runtime: Runtime, grad: Array, total: Array, *, max_norm: float) -> None:

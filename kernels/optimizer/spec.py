@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import Array, Kernel, Sample, ShapeDType, nothing
+from ..spec import FLOATS, Array, Kernel, Sample, ShapeDType, nothing
 from .reference import (
     adagrad_update,
     adam_update,
@@ -129,7 +129,7 @@ def _clip_value_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _update(reference: Any, samples: Any, *updates: str) -> Kernel:
-    return Kernel(reference, nothing, samples, outputs=(), updates=updates)
+    return Kernel(reference, nothing, samples, outputs=(), updates=updates, dtypes=FLOATS)
 
 
 KERNELS = [
@@ -138,7 +138,7 @@ KERNELS = [
     _update(adam_update, _adam_samples, "param", "m", "v"),
     _update(rmsprop_update, _rmsprop_samples, "param", "square", "velocity", "average"),
     _update(adagrad_update, _adagrad_samples, "param", "square"),
-    Kernel(sum_of_squares, _scalar_float64, _norm_samples, depth=_depth),
+    Kernel(sum_of_squares, _scalar_float64, _norm_samples, dtypes=FLOATS, depth=_depth),
     _update(clip_by_norm, _clip_norm_samples, "grad"),
     _update(clip_by_value, _clip_value_samples, "grad"),
 ]

@@ -12,15 +12,21 @@ from pathlib import Path
 
 import pytest
 from tercet import kernels
-from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, REAL_TYPES, expand, signatures
+from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, defines, expand, signatures
 from tercet.kernels import FAMILIES
-from tercet.kernels.spec import FLOATS, NUMBERS
+from tercet.kernels.spec import FLOATS, HALVES, NUMBERS
 
 pytestmark = pytest.mark.slow
 
 ARCHITECTURES = (80, 90)
-# Families whose kernels also run on integers, and on which.
-ELEMENTS = {"indexing": NUMBERS, "reduction": (*FLOATS, "int32", "int64")}
+# Families whose kernels also run on integers, and on which; and those that need no 16-bit numbers.
+ELEMENTS = {
+    "indexing": NUMBERS,
+    "reduction": (*FLOATS, *HALVES, "int32", "int64"),
+    "metric": FLOATS,
+    "optimizer": FLOATS,
+    "random": FLOATS,
+}
 # Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
 # step, and its sums of squares; the sums of an epoch.
 DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
@@ -80,8 +86,8 @@ def source_of(family: str) -> Path:
 def test_compiles_without_spilling(
     family: str, architecture: int, compile_cuda: Compile, tmp_path: Path
 ) -> None:
-    for dtype in ELEMENTS.get(family, FLOATS):
-        options = (f"-arch=sm_{architecture}", *OPTIONS, f"-DREAL={REAL_TYPES[dtype]}")
+    for dtype in ELEMENTS.get(family, (*FLOATS, *HALVES)):
+        options = (f"-arch=sm_{architecture}", *OPTIONS, *defines(dtype))
         report = compile_cuda(expand(source_of(family)), options, tmp_path, False)
         spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
         assert len(spills) >= len(signatures(source_of(family)))
@@ -92,6 +98,7 @@ def test_compiles_without_spilling(
 def test_float_code_has_no_double_arithmetic(
     family: str, compile_cuda: Compile, tmp_path: Path
 ) -> None:
-    options = ("-arch=compute_80", *OPTIONS, "-DREAL=float")
-    assembly = compile_cuda(expand(source_of(family)), options, tmp_path, True)
-    assert re.findall(r"^\s+(?:@\S+ )?[a-z]\S*\.f64\b.*", assembly, re.MULTILINE) == []
+    for dtype in set(ELEMENTS.get(family, HALVES)) & set(HALVES) | {"float32"}:
+        options = ("-arch=compute_80", *OPTIONS, *defines(dtype))
+        assembly = compile_cuda(expand(source_of(family)), options, tmp_path, True)
+        assert re.findall(r"^\s+(?:@\S+ )?[a-z]\S*\.f64\b.*", assembly, re.MULTILINE) == []

@@ -79,8 +79,8 @@ def test_a_module_is_compiled_once_for_each_element_type(cupy: SimpleNamespace) 
     for dtype in ("float32", "float32", "float64"):
         launch(runtime, np.dtype(dtype))
     assert [m.options for m in FakeModule.made] == [
-        ("--std=c++17", "-DREAL=float"),
-        ("--std=c++17", "-DREAL=double"),
+        ("--std=c++17", "-DREAL=float", "-DSTORED=float"),
+        ("--std=c++17", "-DREAL=double", "-DSTORED=double"),
     ]
     assert "#include" not in FakeModule.made[0].code
     assert len(FakeModule.made[0].launches) == 2
