@@ -10,6 +10,7 @@ from . import autograd, backends, data, errors, layers, models, training
 from .autograd import (
     Tensor,
     as_tensor,
+    autocast,
     capture,
     from_dlpack,
     get_default_dtype,
@@ -146,6 +147,7 @@ __all__ = [
     "__version__",
     "arange",
     "as_tensor",
+    "autocast",
     "autograd",
     "backends",
     "binary_cross_entropy",

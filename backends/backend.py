@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import DTypeError, OptionError, ShapeError
+from ..errors import BackendError, DTypeError, OptionError, ShapeError
 from ..kernels import TABLE
 from ..kernels.observing import host
 from ..kernels.random.reference import STATE_WORDS
@@ -169,6 +169,8 @@ class Backend:
     flavour: ClassVar[str]
     halves: ClassVar[bool] = False
     xp: Any
+    # Whether products of float32 matrices may round them to TensorFloat-32.
+    tf32 = False
     # Whether steps can be recorded (recording.py), and these compiled; who records one now.
     captures: ClassVar[bool] = False
     compiles: ClassVar[bool] = False
@@ -215,6 +217,14 @@ class Backend:
     def set_memory_limit(self, limit: int | None) -> None:
         """Let arrays take at most `limit` bytes together."""
         raise OptionError(f"the {self.name} backend has no memory limit of its own")
+
+    def set_tf32(self, enabled: bool) -> None:
+        """Set `tf32`, for all products from here on."""
+        if enabled:
+            raise BackendError(
+                f"the {self.name} backend has no TensorFloat-32, which needs an NVIDIA GPU. Use "
+                "precision float32 here, or move the model with .to('cupy')"
+            )
 
     def private_pool(self) -> Pool:
         """A pool for the arrays of recorded steps, for backends that capture."""

@@ -199,12 +199,14 @@ class Runtime(ABC):
     array_type       their class
     block            threads of a block where a launcher has no reason for another number
     multiprocessors  how many the device has
+    tf32             whether products of float32 matrices may round them to TensorFloat-32
     """
 
     xp: Any
     array_type: Any
     block: int
     multiprocessors: int
+    tf32 = False
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}

@@ -14,6 +14,7 @@ from ..kernels import FAMILIES
 from ..kernels.spec import Array
 from .backend import Backend, DType, Implementation
 from .cuda_runtime import CupyRuntime, Runtime
+from .recording import changed
 
 
 def problem() -> str | None:
@@ -66,6 +67,11 @@ class CupyBackend(Backend):
 
     def from_dlpack(self, x: Any) -> Array:
         return self.xp.from_dlpack(x)
+
+    def set_tf32(self, enabled: bool) -> None:
+        if enabled is not self.tf32:
+            self.tf32 = self.runtime.tf32 = enabled
+            changed()
 
     def synchronize(self) -> None:
         self.runtime.synchronize()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...autograd.precision import forget
 from ...backends import Array, Backend
 from ...backends.recording import changed
 from ...errors import CheckpointError, OptionError, choose
@@ -196,6 +197,7 @@ class Optimizer:
                 f"{type(self).__name__} has no parameters: pass model.parameters() when making it"
             )
         flat = self._flatten()
+        forget()
         self._clip(flat)
         for g in self.groups:
             flat.backend.ops.advance(g.hyper)

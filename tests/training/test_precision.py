@@ -1,0 +1,282 @@
+"""Mixed precision, on the simulation of CUDA: autocast, fit in 16 bits, loss scaling."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tercet as tc
+from tercet import backends
+from tercet.autograd.precision import current
+from tercet.backends import Backend
+from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
+from tercet.backends.cupy_backend import CupyBackend
+from tercet.data import load_digits
+from tercet.errors import BackendError, DTypeError, OptionError
+from tercet.kernels.spec import HALVES, dtype_named
+from tercet.layers import Dense, Dropout
+from tercet.models import Sequential
+
+from ..kernels.conformance import finfo
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """The backend called cupy is one on the simulation, and the current one."""
+    monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=SimulatedRuntime()))
+    with tc.use_backend("cupy") as made:
+        tc.seed(0)
+        yield made
+
+
+def eps(dtype: str) -> float:
+    return float(finfo(dtype_named(dtype)).eps)
+
+
+def counted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The dtypes to which arrays are converted from here on."""
+    seen: list[str] = []
+    copy = backend.ops.copy
+
+    def counting(x: Any, *, dtype: str, **options: Any) -> Any:
+        if x.dtype.name != dtype:
+            seen.append(dtype)
+        return copy(x, dtype=dtype, **options)
+
+    monkeypatch.setattr(backend.ops, "copy", counting)
+    return seen
+
+
+# --- What runs in which dtype --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_products_are_16_bit_and_gradients_float32(backend: Backend, dtype: str) -> None:
+    x = tc.tensor(np.random.default_rng(0).normal(size=(8, 5)), requires_grad=True)
+    layer = Dense(5, 3, activation="gelu")
+    w = tc.Parameter(np.random.default_rng(1).normal(size=(3, 2)))
+    with tc.autocast(dtype):
+        hidden = layer(x)
+        out = hidden @ w
+        loss = tc.mse_loss(out, np.zeros((8, 2)))
+    assert (hidden.dtype.name, out.dtype.name) == (dtype, dtype)
+    assert loss.dtype.name == "float32"
+    loss.backward()
+    for t in (x, layer.weight, layer.bias, w):
+        assert t is not None
+        assert t.grad is not None
+        assert (t.dtype.name, t.grad.dtype.name) == ("float32", "float32")
+
+
+def test_what_needs_a_large_range_is_float32(backend: Backend) -> None:
+    x = tc.tensor(np.random.default_rng(0).normal(size=(4, 6)))
+    w = tc.tensor(np.eye(6))
+    with tc.autocast("bfloat16"):
+        h = x @ w
+        assert h.dtype.name == "bfloat16"
+        for kept in (tc.relu(h), tc.dropout(h, 0.5), h * 2, h.max(), h[1:], h.reshape(24), -h):
+            assert kept.dtype.name == "bfloat16"
+        wide = [tc.softmax(h), tc.log_softmax(h), h.sum(), h.mean(axis=0), h.var(), h.exp(),
+                h.log1p(), h**3, tc.cross_entropy(h, [0, 1, 2, 3]), h + x, x * h,
+                tc.where(h > 0, h, x), tc.concatenate([h, x])]  # fmt: skip
+        assert [t.dtype.name for t in wide] == ["float32"] * len(wide)
+    # Outside a block a 16-bit tensor is computed with as it is.
+    assert tc.softmax(h).dtype.name == tc.relu(h).dtype.name == "bfloat16"
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
+def test_gradients_agree_with_float64(backend: Backend, dtype: str, activation: str) -> None:
+    """Within ten roundings of eps / 2: operands, products, activations, gradients, by layer."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 12)), rng.normal(size=(64, 4))
+    shapes = (12, 8), (8, 16), (16, 4), (4, 4)
+    arrays = [rng.normal(size=s) / s[0] ** 0.5 for s in shapes]
+
+    def gradients(name: str, precision: str, floats: str) -> list[np.ndarray]:
+        with tc.use_backend(name), tc.autocast(precision):
+            params = [tc.Parameter(a, dtype=floats) for a in arrays]
+            h = tc.tensor(x, floats)
+            for w in params[:3]:
+                h = tc.dense(h, w, activation=activation)
+            loss = tc.mse_loss(h @ params[3], y)
+        loss.backward()
+        return [p.grad.numpy() for p in params if p.grad is not None]
+
+    wanted = gradients("numpy", "float32", "float64")
+    for got, want in zip(gradients("cupy", dtype, "float32"), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=5 * eps(dtype) * np.abs(want).max())
+
+
+def test_casts_are_differentiated(backend: Backend) -> None:
+    x = tc.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    half = x.astype("bfloat16")
+    (half * half).astype("float32").sum().backward()
+    assert x.grad is not None
+    assert (half.dtype.name, x.grad.dtype.name) == ("bfloat16", "float32")
+    assert x.grad.tolist() == [2.0, -4.0, 6.0]
+
+
+def test_16_bit_tensors_without_autocast(backend: Backend) -> None:
+    """Gradients of tensors that are 16-bit themselves are 16-bit."""
+    x = tc.tensor(np.ones((2, 3)), "float16")
+    w = tc.tensor(np.ones((3, 2)), "float16", requires_grad=True)
+    b = tc.tensor(np.zeros(2), "float16", requires_grad=True)
+    for _ in range(2):
+        (tc.dense(x, w, b) @ w.T).sum().backward()
+    for t, expected in ((w, [[24.0] * 2] * 3), (b, [12.0] * 2)):
+        assert t.grad is not None
+        assert (t.grad.dtype.name, t.grad.tolist()) == ("float16", expected)
+    with pytest.raises(DTypeError, match="of one dtype"):
+        tc.dense(x, w.astype("float32"))
+    with pytest.raises(DTypeError, match="float16 and bfloat16 meet"):
+        w * w.astype("bfloat16")
+
+
+def test_float64_is_left_alone(backend: Backend) -> None:
+    layer = Dense(3, 2, dtype="float64")
+    with tc.autocast("bfloat16"):
+        assert layer(np.ones((1, 3))).dtype.name == "float64"
+
+
+def test_blocks_nest_and_decorate(backend: Backend) -> None:
+    layer, x = Dense(3, 2), tc.ones(1, 3)
+
+    @tc.autocast("float16")
+    def run() -> str:
+        return layer(x).dtype.name
+
+    with tc.autocast("bfloat16"):
+        with tc.autocast("float32"):
+            assert layer(x).dtype.name == "float32"
+        assert (run(), current()) == ("float16", "bfloat16")
+        assert layer(x).dtype.name == "bfloat16"
+    assert (current(), layer(x).dtype.name) == ("float32", "float32")
+
+
+# --- Copies of parameters ------------------------------------------------------------------------
+
+
+def test_parameters_are_rounded_once_a_step(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Sequential(Dense(4, 4), Dense(4, 4))
+    optimizer = tc.SGD(model.parameters(), lr=0.1)
+    x = tc.ones(2, 4)
+    seen = counted(backend, monkeypatch)
+    for _ in range(3):
+        optimizer.zero_grad()
+        with tc.autocast("bfloat16"):
+            loss = tc.mse_loss(model(model(x)), np.zeros((2, 4)))
+        loss.backward()
+        optimizer.step()
+        # The input, all parameters in their flat buffer; the last output, and its gradient.
+        assert seen == ["bfloat16", "bfloat16", "float32", "bfloat16"]
+        seen.clear()
+
+
+def test_parameters_that_change_inside_a_block_are_rounded_anew(backend: Backend) -> None:
+    layer = Dense(2, 1, bias=False, weight_init="ones")
+    optimizer = tc.SGD(layer.parameters(), lr=1.0)
+    x = tc.tensor([[1.0, 1.0]])
+    with tc.autocast("bfloat16"):
+        loss = layer(x).sum()
+        loss.backward()
+        optimizer.step()
+        assert layer(x).item() == 0.0
+        layer.load_state_dict({"weight": np.full((2, 1), 3.0)})
+        assert layer(x).item() == 6.0
+        assert layer.weight is not None
+        layer.weight.replace(np.full((2, 1), 4.0))
+        assert layer(x).item() == 8.0
+
+
+# --- fit -----------------------------------------------------------------------------------------
+
+
+def trained(name: str, precision: str, epochs: int = 1, **options: Any) -> tuple[Any, Sequential]:
+    digits = load_digits()
+    with tc.use_backend(name):
+        tc.seed(0)
+        model = Sequential(
+            tc.layers.Flatten(),
+            Dense(24, activation="gelu", weight_regularizer=tc.L2(1e-3)),
+            Dropout(0.2),
+            Dense(10),
+        )
+        model.compile(
+            tc.AdamW(lr=0.01, clip_norm=1.0), "cross_entropy", ["accuracy"], precision=precision
+        )
+        history = model.fit(
+            digits.x_train[:320],
+            digits.y_train[:320],
+            epochs=epochs,
+            validation_data=(digits.x_test[:40], digits.y_test[:40]),
+            verbose=0,
+            **options,
+        )
+    return history, model
+
+
+def test_an_epoch_in_bfloat16_follows_float32(backend: Backend, tmp_path: Path) -> None:
+    history, model = trained("cupy", "bfloat16")
+    expected, _ = trained("numpy", "float32")
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(history[name], expected[name], rtol=2e-2)
+    assert {p.dtype.name for p in model.parameters()} == {"float32"}
+    x = load_digits().x_test[:20]
+    outputs = model.predict(x)
+    assert outputs.dtype == np.float32
+    model.save(tmp_path / "m")
+    for name in ("cupy", "numpy"):  # a saved model is one in float32, to be used anywhere
+        same = tc.load(tmp_path / "m", name)
+        np.testing.assert_allclose(same.predict(x), outputs, atol=2e-2 * np.abs(outputs).max())
+        for key, value in model.state_dict().items():
+            np.testing.assert_array_equal(same.state_dict()[key], value)
+
+
+def test_tf32_is_set_while_fit_runs(backend: Backend) -> None:
+    seen = []
+    watch = tc.LambdaCallback(
+        on_epoch_end=lambda trainer, epoch, logs: seen.append(backend.runtime.tf32)  # type: ignore
+    )
+    trained("cupy", "tf32", callbacks=[watch])
+    trained("cupy", "float32", callbacks=[watch])
+    assert seen == [True, False]
+    assert not backend.tf32
+
+
+# --- Errors --------------------------------------------------------------------------------------
+
+USES: dict[str, Callable[[], Any]] = {
+    "autocast": lambda: tc.autocast("bfloat16")(tc.matmul)(tc.ones(2, 2), tc.ones(2, 2)),
+    "fit": lambda: trained("numpy", "bfloat16"),
+    "fit in tf32": lambda: trained("numpy", "tf32"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_backends_without_16_bits_say_so(use: str) -> None:
+    message = r"the numpy backend computes in float32 and float64; .* needs an NVIDIA GPU\. Use"
+    with tc.use_backend("numpy"), pytest.raises(BackendError, match=message):
+        USES[use]()
+
+
+def test_unknown_precisions_are_refused() -> None:
+    with pytest.raises(OptionError, match="unknown autocast dtype 'half'; expected one of"):
+        tc.autocast("half")
+    model = Sequential(Dense(2, 1))
+    with pytest.raises(OptionError, match=r"unknown precision 'bf16'; .* Did you mean"):
+        model.compile(loss="mse", precision="bf16")
+    with pytest.raises(DTypeError, match=r"float32 or float64, found float16; to compute in 16"):
+        model.to(dtype="float16")
+
+
+def test_float64_parameters_are_refused(backend: Backend) -> None:
+    model = Sequential(Dense(2, 1, dtype="float64"))
+    model.compile(loss="mse", precision="bfloat16")
+    with pytest.raises(OptionError, match="is for float32 parameters, found float64"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
