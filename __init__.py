@@ -97,6 +97,7 @@ from .training.optimizers import (
     clip_grad_norm_,
     clip_grad_value_,
 )
+from .training.scaling import LossScaler
 from .training.schedules import (
     CosineAnnealingLR,
     CosineLR,
@@ -130,6 +131,7 @@ __all__ = [
     "LambdaCallback",
     "LambdaLR",
     "LinearWarmup",
+    "LossScaler",
     "MAELoss",
     "MSELoss",
     "ModelCheckpoint",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends import DType
+from ..backends import Backend, DType
 from ..errors import DTypeError
 from ..kernels.spec import FLOAT_KINDS, accumulator, dtype_named
 
@@ -37,6 +37,17 @@ def float_dtype(dtype: str | DType | None) -> DType:
         raise DTypeError(
             f"a model's dtype is float32 or float64, found {found}; to compute in 16 bits, use "
             "tercet.autocast or precision= of compile"
+        )
+    return found
+
+
+def dtype_on(backend: Backend, dtype: str | DType) -> DType:
+    """`dtype` if arrays on `backend` may have it, else an error: not all take 16-bit numbers."""
+    found = dtype_named(dtype)
+    if accumulator(found) != found and not backend.halves:
+        raise DTypeError(
+            f"the {backend.name} backend computes in float32 and float64, found {found}. Convert "
+            "with .astype('float32'), or move the tensor with .to('cupy')"
         )
     return found
 

@@ -17,8 +17,7 @@ import numpy as np
 from ..backends import Backend, DType, get_backend
 from ..errors import DataError, OptionError, ShapeError, choose
 from ..kernels.activation.reference import KINDS
-from ..kernels.spec import dtype_named
-from .dtypes import common_dtype, float_dtype, is_float
+from .dtypes import common_dtype, dtype_on, float_dtype, is_float
 from .functions.activation import Activation, Dropout, LogSoftmax, Softmax
 from .functions.dense import Dense
 from .functions.elementwise import Where
@@ -276,7 +275,7 @@ def full(
 ) -> Tensor:
     """A tensor filled with one value."""
     target = get_backend(backend)
-    found = float_dtype(None) if dtype is None else dtype_named(dtype)
+    found = dtype_on(target, float_dtype(None) if dtype is None else dtype)
     return Tensor(target.full(tuple(shape), value, found), target)
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from ..backends import Array, Backend, DType, get_backend
 from ..backends.recording import changed
 from ..errors import DTypeError, GradientError, ShapeError
-from ..kernels.spec import dtype_named
 from . import precision, tape
-from .dtypes import common_dtype, get_default_dtype, is_float
+from .dtypes import common_dtype, dtype_on, get_default_dtype, is_float
 from .functions.dense import MatMul
 from .functions.elementwise import Binary, Cast, Clip, Unary
 from .functions.reduction import Reduce
@@ -235,8 +234,8 @@ class Tensor:
 
     def astype(self, dtype: str | DType) -> Tensor:
         """The values in another dtype; differentiated through between floating dtypes."""
-        name = dtype_named(dtype).name
-        return self if name == self.dtype.name else apply(Cast, self, dtype=name)
+        found = dtype_on(self.backend, dtype)
+        return self if found == self.dtype else apply(Cast, self, dtype=found.name)
 
     def to(self, backend: str | Backend) -> Tensor:
         """The values on another backend, outside the graph; itself if it lives there."""
@@ -614,7 +613,7 @@ def tensor(
         )
     if dtype is None:
         dtype = get_default_dtype() if is_float(host.dtype) else host.dtype
-    host = host.astype(dtype_named(dtype), copy=False)
+    host = host.astype(dtype_on(target, dtype), copy=False)
     out = Tensor(target.asarray(host), target)
     return out.requires_grad_() if requires_grad else out
 

@@ -127,10 +127,11 @@ class SimulatedRuntime(Runtime):
 
     def gemm(self, out: Array, a: Array, b: Array) -> None:
         wide = accumulator(a.dtype)
-        if a.dtype == wide:
-            np.matmul(a, b, out=out)
-        else:
-            out[...] = a.astype(wide) @ b.astype(wide)
+        with np.errstate(all="ignore"):
+            if a.dtype == wide:
+                np.matmul(a, b, out=out)
+            else:
+                out[...] = a.astype(wide) @ b.astype(wide)
 
     def synchronize(self) -> None:
         """Launches are over when they return."""

@@ -39,7 +39,7 @@ NUMBERS = (*FLOATS, *HALVES, "int32", "int64", "uint8", "uint32", "bool")
 FLOAT_KINDS = "fV"
 FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
-WIDE = ("hyper", "total")
+WIDE = ("hyper", "total", "scaling")
 # Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
 SUMS = ("stats", "norm")
 

@@ -21,6 +21,7 @@ from .losses import Loss
 from .metrics import Metric
 from .optimizers import Optimizer
 from .running import RunningMean
+from .scaling import LossScaler
 
 if TYPE_CHECKING:
     from .callbacks import Callback
@@ -64,6 +65,7 @@ class Trainer:
             raise OptionError(choose("precision", precision, PRECISIONS))
         self.model, self.loss, self.metrics = model, loss, list(metrics)
         self.precision = precision
+        self.scaler = LossScaler() if precision == "float16" else None
         self._optimizer = optimizer
         self.history = History()
         self.stop_training = False
@@ -143,8 +145,13 @@ class Trainer:
         self.model.backend.random.advance()
         self.optimizer.zero_grad()
         loss, outputs = self.evaluated(x, y, sample_weight)
-        loss.backward()
-        self.optimizer.step()
+        if self.scaler is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         return loss, outputs
 
     @no_grad()

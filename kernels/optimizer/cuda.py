@@ -98,6 +98,17 @@ def clip_by_value(runtime: Runtime, grad: Array, *, limit: float) -> None:
     _update(runtime, "clip_by_value", grad, (grad, grad.size, limit))
 
 
+def unscale(runtime: Runtime, grad: Array, scaling: Array) -> None:
+    _update(runtime, "unscale", grad, (grad, scaling, grad.size))
+
+
+def update_scale(
+    runtime: Runtime, scaling: Array, *, growth: float, backoff: float, interval: int
+) -> None:
+    args = (scaling, growth, backoff, interval)
+    runtime.launch(SOURCE, "update_scale", np.dtype("float32"), (1,), (1,), args)
+
+
 def _update(runtime: Runtime, kernel: str, param: Array, args: tuple[Array, ...]) -> None:
     launch_elements(runtime, SOURCE, kernel, param.dtype, param.size, *args)
 
@@ -111,4 +122,6 @@ LAUNCHERS: dict[str, Launcher] = {
     "sum_of_squares": sum_of_squares,
     "clip_by_norm": clip_by_norm,
     "clip_by_value": clip_by_value,
+    "unscale": unscale,
+    "update_scale": update_scale,
 }

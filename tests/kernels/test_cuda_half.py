@@ -4,6 +4,8 @@ Against the float64 reference of the same rounded inputs: what is computed in fl
 float32's roundings, and each result by its own rounding to 16 bits.
 """
 
+import sys
+
 import numpy as np
 import pytest
 from tercet.backends import Backend
@@ -167,6 +169,12 @@ def test_two_16_bit_formats_do_not_meet(backend: Backend) -> None:
     a, b = (backend.asarray(np.ones(2, dtype_named(dtype))) for dtype in HALVES)
     with pytest.raises(DTypeError, match=r"of one dtype, .*found a bfloat16, b float16"):
         backend.ops.binary_forward(a, b, kind="add")
+
+
+def test_a_missing_ml_dtypes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with pytest.raises(BackendError, match="need the package ml_dtypes; run: pip install"):
+        dtype_named("bfloat16")
 
 
 def test_a_wrong_element_type_is_named() -> None:

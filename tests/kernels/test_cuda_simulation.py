@@ -144,11 +144,11 @@ def test_threads_that_miss_a_barrier_are_caught() -> None:
 
     backend = CupyBackend(runtime=SimulatedRuntime(1, edit))
     x = backend.asarray(np.ones(9, np.float32))
+    hyper = backend.asarray(np.array([1.0, 1.0, 0.0]))
     with pytest.raises(BackendError, match="adam_update: 60 threads left before __syncthreads"):
         backend.ops.adam_update(
-            x, x, x, x, backend.asarray(np.ones(2)), beta1=0.9, beta2=0.999, eps=1e-8,
-            weight_decay=0.0, decoupled=False,
-        )  # fmt: skip
+            x, x, x, x, hyper, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False
+        )
 
 
 ARGUMENTS = [

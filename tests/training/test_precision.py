@@ -265,6 +265,19 @@ def test_backends_without_16_bits_say_so(use: str) -> None:
         USES[use]()
 
 
+@pytest.mark.parametrize("dtype", HALVES)
+def test_16_bit_tensors_need_a_backend_that_takes_them(dtype: str) -> None:
+    message = rf"the numpy backend computes in float32 and float64, found {dtype}\. Convert with"
+    with tc.use_backend("numpy"):
+        for make in (
+            lambda: tc.tensor([1.0], dtype),
+            lambda: tc.ones(2).astype(dtype),
+            lambda: tc.zeros(2, dtype=dtype),
+        ):
+            with pytest.raises(DTypeError, match=message):
+                make()
+
+
 def test_unknown_precisions_are_refused() -> None:
     with pytest.raises(OptionError, match="unknown autocast dtype 'half'; expected one of"):
         tc.autocast("half")
@@ -280,3 +293,155 @@ def test_float64_parameters_are_refused(backend: Backend) -> None:
     model.compile(loss="mse", precision="bfloat16")
     with pytest.raises(OptionError, match="is for float32 parameters, found float64"):
         model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+
+
+# --- Loss scaling --------------------------------------------------------------------------------
+
+
+def test_an_epoch_in_float16_follows_float32(backend: Backend) -> None:
+    history, model = trained("cupy", "float16")
+    expected, _ = trained("numpy", "float32")
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(history[name], expected[name], rtol=2e-2)
+    assert model.trainer is not None
+    assert model.trainer.optimizer.groups[0].steps == 10
+
+
+def test_a_step_that_overflows_changes_nothing_and_halves_the_scale(backend: Backend) -> None:
+    """Float16 ends at 65504: a gradient of the size of 1 times 2^18 is beyond it, 2^14 is not."""
+    layer = Dense(4, 3)
+    optimizer = tc.AdamW(layer.parameters(), lr=0.1, clip_norm=1.0)
+    scaler = tc.LossScaler(init_scale=2.0**18)
+    x = np.ones((2, 4), np.float32)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with tc.autocast("float16"):
+            loss = layer(x).sum()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    def values() -> list[np.ndarray]:
+        return [*layer.state_dict().values(), *optimizer.state_dict().values()]
+
+    before = values()
+    for scale in (2.0**17, 2.0**16, 2.0**15):
+        step()
+        assert scaler.get_scale() == scale
+        for now, then in zip(values(), before, strict=True):
+            np.testing.assert_array_equal(now, then)
+    step()
+    assert (scaler.get_scale(), optimizer.groups[0].steps) == (2.0**15, 1)
+    weight = layer.state_dict()["weight"]
+    assert np.isfinite(weight).all()
+    assert (weight < before[0]).all()  # Adam's first step is lr for every weight, downwards
+
+
+def test_scaling_saves_small_gradients(backend: Backend) -> None:
+    """A gradient of 1e-8 is below float16's smallest number, 6e-8."""
+
+    def gradient(scale: float) -> float:
+        w = tc.Parameter(np.ones((1, 1)))
+        optimizer, scaler = tc.SGD([w], lr=1.0), tc.LossScaler(scale)
+        with tc.autocast("float16"):
+            loss = (tc.ones(1, 1) @ w).astype("float32").sum() * 1e-8
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        assert w.grad is not None
+        return w.grad.item()
+
+    assert gradient(1.0) == 0.0
+    assert gradient(2.0**16) == pytest.approx(1e-8, rel=eps("float16"))
+
+
+@pytest.fixture(params=["cupy", "numpy"])
+def anywhere(request: pytest.FixtureRequest, backend: Backend) -> Iterator[Backend]:
+    """The simulation, and a backend that has float32 only: a scaler works there, too."""
+    with tc.use_backend(request.param) as made:
+        yield made
+
+
+def scaled_training(scaler: tc.LossScaler | None, capture: bool = False) -> list[np.ndarray]:
+    tc.seed(0)
+    model = Sequential(Dense(5, 8, activation="tanh"), Dense(8, 1))
+    optimizer = tc.AdamW(model.parameters(), lr=0.01, clip_norm=0.1)
+    rng = np.random.default_rng(0)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = tc.mse_loss(model(x), y)
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        return loss
+
+    run = tc.capture(step) if capture else step
+    for number in range(12):
+        x, y = rng.normal(size=(2, 16, 5)).astype(np.float32)
+        # A bad step; without a scaler it is left out by hand.
+        if number == 7:
+            if scaler is None:
+                continue
+            x[3, 2] = np.inf
+        run(x, y[:, :1])
+    return [*model.state_dict().values(), *optimizer.state_dict().values()]
+
+
+def test_a_scaled_training_is_the_training(anywhere: Backend) -> None:
+    """Bit for bit, because scales are powers of two; a bad step is as if it had not been."""
+    scaler = tc.LossScaler(1024.0, growth_interval=5)
+    for got, want in zip(scaled_training(scaler), scaled_training(None), strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert scaler.get_scale() == 1024.0 * 2 / 2  # grown after 5, halved at the 8th; 4 good since
+    assert scaler.state_dict()["good_steps"] == 4
+
+
+def test_a_captured_step_follows_the_scale() -> None:
+    with tc.use_backend("numpy"):
+        scalers = tc.LossScaler(1024.0, growth_interval=5), tc.LossScaler(1024.0, growth_interval=5)
+        eager = scaled_training(scalers[0])
+        for got, want in zip(scaled_training(scalers[1], capture=True), eager, strict=True):
+            np.testing.assert_array_equal(got, want)
+        assert scalers[0].state_dict() == scalers[1].state_dict()
+
+
+def test_the_state_of_a_scaler_goes_on(anywhere: Backend) -> None:
+    first, second = tc.LossScaler(growth_interval=3), tc.LossScaler(growth_interval=3)
+    first.scale(tc.ones(1))
+    first.update()
+    second.scale(tc.ones(1))
+    second.load_state_dict(first.state_dict())
+    for scaler in (first, second):
+        scaler.update()
+        scaler.update()
+        assert scaler.get_scale() == 2.0**17
+    with pytest.raises(tc.errors.CheckpointError, match="holds scale and good_steps, found lr"):
+        first.load_state_dict({"lr": np.ones(())})
+
+
+WRONG = [
+    ({"init_scale": 0.0}, "init_scale must be positive and finite, found 0.0"),
+    ({"growth_factor": 1.0}, "growth_factor must be above 1, found 1.0"),
+    ({"backoff_factor": 1.0}, r"backoff_factor must be in \(0, 1\), found 1.0"),
+    ({"growth_interval": 0}, "growth_interval must be at least 1, found 0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_wrong_options_of_a_scaler_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        tc.LossScaler(**options)
+
+
+def test_gradients_are_unscaled_once_a_step() -> None:
+    w = tc.Parameter([1.0])
+    optimizer, scaler = tc.SGD([w]), tc.LossScaler()
+    scaler.scale((w * w).sum()).backward()
+    scaler.unscale_(optimizer)
+    with pytest.raises(OptionError, match=r"unscaled in this step already; call update\(\)"):
+        scaler.unscale_(optimizer)
