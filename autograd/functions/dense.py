@@ -49,7 +49,7 @@ class Dense(Function):
             needs=node.needs,
             out=(None, _into(node, 0, x.shape, x.dtype), node.into(1, kept), node.into(2, kept)),
         )
-        return dx, _as_input(node, 1, dweight), _as_input(node, 2, dbias)
+        return _as_input(node, 0, dx), _as_input(node, 1, dweight), _as_input(node, 2, dbias)
 
 
 class MatMul(Function):
@@ -78,7 +78,7 @@ def _product(node: Node, i: int, a: Array, b: Array, shape: tuple[int, ...]) -> 
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     whole = (*leading, a.shape[-2], b.shape[-1])
     out = node.ops.matmul(a, b, out=(_into(node, i, whole, a.dtype),))
-    return unbroadcast(node, out, shape)
+    return _as_input(node, i, unbroadcast(node, out, shape))
 
 
 # A product of 16-bit operands is added in float32, and rounded only if the gradient is 16-bit.
@@ -90,6 +90,8 @@ def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | N
     if parent is None or not node.needs[i]:
         return None
     wanted = parent.data.dtype
+    if wanted not in (dtype, accumulator(dtype)):
+        return None  # one 16-bit format from the other
     place = node.into(i) if shape == parent.shape else None
     if place is None and wanted != dtype:
         place = node.backend.empty(shape, wanted)

@@ -136,6 +136,19 @@ def test_16_bit_tensors_without_autocast(backend: Backend) -> None:
         w * w.astype("bfloat16")
 
 
+def test_one_16_bit_format_in_a_block_of_the_other(backend: Backend) -> None:
+    x = tc.tensor(np.ones((2, 3)), "bfloat16", requires_grad=True)
+    w = tc.tensor(np.ones((3, 2)), "bfloat16", requires_grad=True)
+    with tc.autocast("float16"):
+        out = tc.dense(x, w) + x @ w
+    out.astype("float32").sum().backward()
+    assert out.dtype.name == "float16"
+    for t, expected in ((x, 4.0), (w, 4.0)):
+        assert t.grad is not None
+        assert t.grad.dtype.name == "bfloat16"
+        np.testing.assert_array_equal(t.grad.numpy().astype(float), expected)
+
+
 def test_float64_is_left_alone(backend: Backend) -> None:
     layer = Dense(3, 2, dtype="float64")
     with tc.autocast("bfloat16"):
@@ -192,6 +205,33 @@ def test_parameters_that_change_inside_a_block_are_rounded_anew(backend: Backend
         assert layer.weight is not None
         layer.weight.replace(np.full((2, 1), 4.0))
         assert layer(x).item() == 8.0
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_step_neither_reads_back_nor_copies_in(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """What a CUDA graph could not hold."""
+    model = Sequential(Dense(4, 8, activation="relu"), Dense(8, 3))
+    optimizer = tc.AdamW(model.parameters(), clip_norm=1.0)
+    scaler = tc.LossScaler()
+    x, y = tc.ones(6, 4), tc.tensor([0, 1, 2, 0, 1, 2])
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with tc.autocast(dtype):
+            loss = tc.cross_entropy(model(x), y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("between host and device")
+
+    step()
+    monkeypatch.setattr(backend, "asarray", refuse)
+    monkeypatch.setattr(backend, "to_numpy", refuse)
+    step()
 
 
 # --- fit -----------------------------------------------------------------------------------------
