@@ -118,7 +118,7 @@ class Captured:
         backend = next((v.backend for v in given if isinstance(v, Tensor)), get_backend(where))
         if not backend.captures:
             raise CaptureError(
-                f"the {backend.name} backend does not capture steps yet; use numba or numpy, or "
+                f"the {backend.name} backend does not capture steps; use numba or numpy, or "
                 "call the function itself"
             )
         if self.compile and not backend.compiles:
@@ -135,7 +135,7 @@ class Captured:
             result = self._function(*call[0], **call[1])
             self.warm = True
             return result
-        before = backend.random.state.copy()
+        before = backend.copy(backend.random.state)
         precision.forget()  # neither copies from before the step nor its own may outlive it
         recorder = self._begin(backend, inputs)
         try:
@@ -154,7 +154,7 @@ class Captured:
         outputs: list[Array] = []
         try:
             structure = _take_arrays(result, outputs)
-            copies = _give_arrays(structure, [o.copy() for o in outputs], backend)
+            copies = _give_arrays(structure, [backend.copy(o) for o in outputs], backend)
             del result
             self._keep(key, _Entry(backend, recorder.finish(outputs), structure))
         except CaptureError as error:
@@ -183,7 +183,8 @@ class Captured:
         backend.random.settle()
         if backend not in self._pools:
             self._pools[backend] = backend.private_pool()
-        recorder = backend.recorder = Recorder(self._pools[backend], [t.data for t in inputs])
+        recorder = backend.record(self._pools[backend], [t.data for t in inputs])
+        backend.recorder = recorder
         return recorder
 
     def _keep(self, key: Any, new: _Entry) -> None:
@@ -245,7 +246,9 @@ class _Entry:
         recording()
         for leaf, flag in recording.leaves_after:
             leaf.set_has_grad(flag)
-        outputs = [o.copy() for o in recording.outputs] if copied else recording.outputs
+        outputs = recording.outputs
+        if copied:
+            outputs = [backend.copy(o) for o in outputs]
         return _give_arrays(self.structure, outputs, backend)
 
 

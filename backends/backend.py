@@ -7,7 +7,7 @@ implementation (its own, or the reference where it has none) and returns them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -211,6 +211,10 @@ class Backend:
         """One line on the memory that this backend holds."""
         raise NotImplementedError
 
+    def free_bytes(self) -> int | None:
+        """What is free of memory of its own; None where arrays are in the host's."""
+        return None
+
     def release_memory(self) -> None:
         """Give memory that is held for reuse back to the system."""
 
@@ -229,6 +233,14 @@ class Backend:
     def private_pool(self) -> Pool:
         """A pool for the arrays of recorded steps, for backends that capture."""
         raise NotImplementedError
+
+    def record(self, pool: Pool, inputs: Sequence[Array]) -> Recorder:
+        """A recorder of a step with these inputs, for backends that capture."""
+        raise NotImplementedError
+
+    def copy(self, x: Array) -> Array:
+        """A copy of `x`, which no pool of a recording owns."""
+        return self.ops.copy(x, dtype=x.dtype.name)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: DType) -> Array:
         """An array filled with one value."""

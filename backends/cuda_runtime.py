@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ..errors import BackendError, DTypeError
+from ..kernels import observing
 from ..kernels.spec import Array, accumulator
 from .backend import DType
+from .pool import Lease
 
 # What REAL is in the source for elements of each dtype that is computed in, and the C types of
 # kernel parameters.
@@ -142,13 +145,15 @@ class Program:
 
 def _converter(runtime: Runtime, kernel: str, parameter: Parameter, dtype: DType) -> Converter:
     """What turns a launcher's argument into one of the parameter's type, or says why it cannot."""
-    array_type, null = runtime.array_type, np.uintp(0)
+    array_type, null, anything = runtime.array_type, np.uintp(0), parameter.c_type == "void"
     types = C_TYPES | {"STORED": dtype, "REAL": accumulator(dtype)}
     wanted = types.get(parameter.c_type)
 
     def wrong(found: Any) -> DTypeError:
         kind = f"an array of {wanted}" if parameter.pointer else f"a scalar of {wanted}"
-        if wanted is None:
+        if anything:
+            kind = "an array"
+        elif wanted is None:
             kind = "a structured scalar (a zero-dimensional NumPy array)"
         if isinstance(found, array_type) and found.dtype.names is None:
             what = f"an array of {found.dtype}, shape {found.shape}"
@@ -161,7 +166,7 @@ def _converter(runtime: Runtime, kernel: str, parameter: Parameter, dtype: DType
     def pointer(x: Any) -> Any:
         if x is None:
             return null
-        if not isinstance(x, array_type) or x.dtype != wanted:
+        if not isinstance(x, array_type) or (not anything and x.dtype != wanted):
             raise wrong(x)
         return x
 
@@ -189,6 +194,22 @@ def _converter(runtime: Runtime, kernel: str, parameter: Parameter, dtype: DType
             raise wrong(x) from None
 
     return scalar
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A program with its geometry: launch(*arguments) starts it."""
+
+    program: Program
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    shared: int
+
+    def __call__(self, *arguments: Any) -> None:
+        self.program.start(self.grid, self.block, arguments, self.shared)
+
+    def __str__(self) -> str:
+        return self.program.kernel
 
 
 class Runtime(ABC):
@@ -230,7 +251,13 @@ class Runtime(ABC):
         if program is None:
             program = Program(self, source, kernel, dtype)
             self._programs[source, kernel, dtype] = program
-        program.start(grid, block, program.arguments(args), shared)
+        self.issue(Launch(program, grid, block, shared), *program.arguments(args))
+
+    def issue(self, function: Callable[..., None], *arguments: Any) -> None:
+        """function(*arguments), which starts work on the device; a recorder is told of it."""
+        if observing.observer is not None:
+            observing.observer.device(function, arguments)
+        function(*arguments)
 
     @abstractmethod
     def load(
@@ -241,6 +268,12 @@ class Runtime(ABC):
     @abstractmethod
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An uninitialized C-contiguous array."""
+
+    def workspace(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """The same for a launcher's own use; a recording keeps it for as long as itself."""
+        if observing.observer is None:
+            return self.empty(shape, dtype)
+        return observing.observer.workspace(shape, dtype)
 
     @abstractmethod
     def asarray(self, host: np.ndarray) -> Array:
@@ -257,6 +290,46 @@ class Runtime(ABC):
         Products of 16-bit a and b are added in float32; out is of their dtype, or float32.
         """
 
+    # Recorded steps (cuda_recording.py)
+
+    @abstractmethod
+    def address(self, x: Array) -> int:
+        """Where an array begins in device memory."""
+
+    @abstractmethod
+    def owner(self, x: Array) -> Any:
+        """The lease on whose memory an array lies, if there is one."""
+
+    @abstractmethod
+    def leased(self, lease: Lease) -> Array:
+        """The array for which a block is leased: it keeps the lease."""
+
+    @abstractmethod
+    def view(
+        self,
+        holder: Array,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: Any,
+    ) -> Array:
+        """An array in the memory of another one, `offset` bytes from its beginning."""
+
+    @abstractmethod
+    def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
+        """The work that the calls start, as one graph: calling it starts all of that again.
+
+        The calls start work by `issue` alone: they allocate nothing and read nothing back.
+        """
+
+    @abstractmethod
+    def pinned(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        """Host memory that the device can copy from while the host goes on."""
+
+    @abstractmethod
+    def streams(self) -> tuple[Stream, Stream]:
+        """The stream of all work, and one for copies from the host."""
+
     @abstractmethod
     def synchronize(self) -> None:
         """Wait until everything launched has run."""
@@ -264,6 +337,98 @@ class Runtime(ABC):
     @abstractmethod
     def memory_summary(self) -> str:
         """One line on the memory that is held."""
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """Bytes that can still be allocated."""
+
+    @abstractmethod
+    def release_memory(self) -> None:
+        """Give memory that is held for reuse back to the device."""
+
+
+class Event(Protocol):
+    """A point in a stream's work."""
+
+    def synchronize(self) -> None:
+        """Have the host wait for it; at once if it was never recorded."""
+
+
+class Stream(Protocol):
+    """Work in order, beside that of other streams."""
+
+    def event(self) -> Event:
+        """A new event, not recorded yet."""
+        ...
+
+    def record(self, event: Event) -> None:
+        """Let `event` stand for all that the stream was given so far."""
+
+    def wait(self, event: Event) -> None:
+        """What the stream is given from now on waits for `event`, if it was recorded."""
+
+    def copy(self, out: Array, x: Array) -> None:
+        """Start out = x, of one shape and dtype, contiguous; x may be pinned host memory."""
+
+
+class Upload:
+    """The way of an input's values from the host to where a graph reads them.
+
+    upload(x) fills one of two pinned buffers, has a second stream copy it to one of two buffers on
+    the device, and lets the graph's stream copy that to the input: so while one step runs, the
+    values of the next are on their way.
+    """
+
+    def __init__(self, runtime: Runtime, static: Array) -> None:
+        self._static = static
+        self._work, self._copies = runtime.streams()
+        self._slots = [
+            (
+                runtime.pinned(static.shape, static.dtype),
+                runtime.empty(static.shape, static.dtype),
+                self._copies.event(),
+                self._work.event(),
+            )
+            for _ in range(2)
+        ]
+
+    def __call__(self, x: np.ndarray) -> None:
+        pinned, staging, arrived, used = slot = self._slots.pop(0)
+        self._slots.append(slot)
+        arrived.synchronize()
+        pinned[...] = x
+        self._copies.wait(used)
+        self._copies.copy(staging, pinned)
+        self._copies.record(arrived)
+        self._work.wait(arrived)
+        self._work.copy(self._static, staging)
+        self._work.record(used)
+
+
+class CupyStream:
+    """A CUDA stream."""
+
+    def __init__(self, cupy: Any, stream: Any = None) -> None:
+        self._cupy, self._stream = cupy, stream
+
+    @property
+    def _now(self) -> Any:
+        """The stream; None stands for the one that is current."""
+        return self._cupy.cuda.get_current_stream() if self._stream is None else self._stream
+
+    def event(self) -> Any:
+        return self._cupy.cuda.Event(disable_timing=True)
+
+    def record(self, event: Any) -> None:
+        event.record(self._now)
+
+    def wait(self, event: Any) -> None:
+        self._now.wait_event(event)
+
+    def copy(self, out: Array, x: Array) -> None:
+        runtime = self._cupy.cuda.runtime
+        source = x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
+        runtime.memcpyAsync(out.data.ptr, source, out.nbytes, runtime.memcpyDefault, self._now.ptr)
 
 
 class CupyRuntime(Runtime):
@@ -280,6 +445,8 @@ class CupyRuntime(Runtime):
         device = cupy.cuda.Device()
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
         self._modules: dict[tuple[Path, tuple[str, str]], Any] = {}
+        self._copies: Stream | None = None
+        self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
         self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
@@ -295,7 +462,7 @@ class CupyRuntime(Runtime):
         function = module.get_function(kernel)
 
         def start(
-            grid: tuple[int, ...], block: tuple[int, ...], arguments: list[Any], shared: int
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any], shared: int
         ) -> None:
             function(grid, block, tuple(arguments), shared_mem=shared)
 
@@ -325,6 +492,58 @@ class CupyRuntime(Runtime):
                 raise
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
 
+    def address(self, x: Array) -> int:
+        address: int = x.data.ptr
+        return address
+
+    def owner(self, x: Array) -> Any:
+        return self._leases.get(x.data.mem.ptr)
+
+    def leased(self, lease: Lease) -> Array:
+        self._leases[lease.address] = lease
+        interface: Any = lease.__array_interface__
+        return self._at(lease.address, lease, interface["shape"], None, lease.dtype)
+
+    def view(
+        self,
+        holder: Array,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: Any,
+    ) -> Array:
+        return self._at(holder.data.ptr + offset, holder, shape, strides, dtype)
+
+    def _at(
+        self, address: int, owner: Any, shape: tuple[int, ...], strides: Any, dtype: Any
+    ) -> Array:
+        size = prod(shape) * np.dtype(dtype).itemsize
+        memory = self.xp.cuda.UnownedMemory(address, size, owner)
+        pointer = self.xp.cuda.MemoryPointer(memory, 0)
+        return self.xp.ndarray(shape, dtype, pointer, strides)
+
+    def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
+        # The null stream cannot capture, so another one does; nothing runs on it.
+        stream = self.xp.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            try:
+                for call in calls:
+                    call()
+            finally:
+                graph = stream.end_capture()
+        launch: Callable[[], None] = graph.launch
+        return launch
+
+    def pinned(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        memory = self.xp.cuda.alloc_pinned_memory(max(prod(shape) * dtype.itemsize, 1))
+        return np.frombuffer(memory, dtype, prod(shape)).reshape(shape)
+
+    def streams(self) -> tuple[Stream, Stream]:
+        if self._copies is None:
+            self._copies = CupyStream(self.xp, self.xp.cuda.Stream(non_blocking=True))
+        return CupyStream(self.xp), self._copies
+
     def synchronize(self) -> None:
         self.xp.cuda.get_current_stream().synchronize()
 
@@ -336,6 +555,13 @@ class CupyRuntime(Runtime):
             f"{pool.total_bytes() / 2**20:.1f} MiB held; {free / 2**20:.1f} of "
             f"{total / 2**20:.1f} MiB free on the device"
         )
+
+    def free_bytes(self) -> int:
+        free: int = self.xp.cuda.runtime.memGetInfo()[0]
+        return free + int(self.xp.get_default_memory_pool().free_bytes())
+
+    def release_memory(self) -> None:
+        self.xp.get_default_memory_pool().free_all_blocks()
 
     def _memory_message(self, shape: tuple[int, ...], dtype: DType) -> str:
         free, total = self.xp.cuda.runtime.memGetInfo()

@@ -12,7 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ import numpy as np
 from ..errors import BackendError
 from ..kernels.spec import Array, accumulator
 from .backend import DType
-from .cuda_runtime import Runtime, Signature, expand, signatures
+from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
+from .pool import Lease
+from .recording import view
 
 HEADER = Path(__file__).with_name("cuda_host.h")
 FLAGS = (
@@ -33,6 +36,7 @@ FLAGS = (
     # Each library keeps to its own symbols: the C library has an `advance` too.
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
+MEMORY = 1 << 30  # bytes of the imaginary device
 GUARD_BYTES = 64
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
@@ -65,6 +69,7 @@ class SimulatedRuntime(Runtime):
         self._edit = edit
         self._libraries: dict[tuple[Path, tuple[str, str]], ctypes.CDLL] = {}
         self._guarded: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()
+        self._captured: list[Callable[[], None]] | None = None
 
     def load(
         self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
@@ -78,7 +83,7 @@ class SimulatedRuntime(Runtime):
         entry.restype = ctypes.c_char_p
 
         def start(
-            grid: tuple[int, ...], block: tuple[int, ...], arguments: list[Any], shared: int
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any], shared: int
         ) -> None:
             ones = (1, 1)
             launch = _Launch((*grid, *ones)[:3], (*block, *ones)[:3], shared, self.seed)
@@ -91,14 +96,31 @@ class SimulatedRuntime(Runtime):
                     value = np.asarray(x)
                 kept.append(value)
                 pointers[i] = value.ctypes.data
-            message = entry(ctypes.byref(launch), pointers)
-            if message is not None:
-                raise BackendError(f"{kernel}: {message.decode()}")
-            self._check_guards(kernel, arguments)
+
+            def run() -> None:
+                message = entry(ctypes.byref(launch), pointers)
+                if message is not None:
+                    raise BackendError(f"{kernel}: {message.decode()}")
+                self._check_guards(kernel, arguments, kept)
+
+            self._submit(run)
 
         return start
 
+    def _submit(self, work: Callable[[], None]) -> None:
+        """Do it now, or while a graph is captured leave it to the graph."""
+        if self._captured is None:
+            work()
+        else:
+            self._captured.append(work)
+
+    def _refuse_capture(self, what: str) -> None:
+        """What CUDA does not let a stream do while it is captured."""
+        if self._captured is not None:
+            raise BackendError(f"{what} while a graph is captured")
+
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        self._refuse_capture("memory is allocated")
         size = prod(shape) * dtype.itemsize
         block = np.full(size + 2 * GUARD_BYTES, GUARD, np.uint8)
         inside = block[GUARD_BYTES : GUARD_BYTES + size]
@@ -106,12 +128,9 @@ class SimulatedRuntime(Runtime):
         self._guarded[id(block)] = block
         return inside.view(dtype).reshape(shape)
 
-    def _check_guards(self, kernel: str, arguments: list[Any]) -> None:
+    def _check_guards(self, kernel: str, arguments: Sequence[Any], _: list[np.ndarray]) -> None:
         for place, x in enumerate(arguments):
-            base = x
-            while isinstance(base, np.ndarray) and base.base is not None:
-                base = base.base
-            block = self._guarded.get(id(base))
+            block = self._guarded.get(id(_base(x)))
             if block is not None and (
                 (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any()
             ):
@@ -123,22 +142,143 @@ class SimulatedRuntime(Runtime):
         return out
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        self._refuse_capture("an array is read back")
         return np.array(x)
 
     def gemm(self, out: Array, a: Array, b: Array) -> None:
+        self.issue(self._matmul, out, a, b)
+
+    def _matmul(self, out: Array, a: Array, b: Array) -> None:
         wide = accumulator(a.dtype)
-        with np.errstate(all="ignore"):
-            if a.dtype == wide:
-                np.matmul(a, b, out=out)
-            else:
-                out[...] = a.astype(wide) @ b.astype(wide)
+
+        def run() -> None:
+            with np.errstate(all="ignore"):
+                if a.dtype == wide:
+                    np.matmul(a, b, out=out)
+                else:
+                    out[...] = a.astype(wide) @ b.astype(wide)
+
+        self._submit(run)
+
+    def address(self, x: Array) -> int:
+        address: int = x.ctypes.data
+        return address
+
+    def owner(self, x: Array) -> Any:
+        while isinstance(x, np.ndarray) and x.base is not None:
+            x = x.base
+        return x
+
+    def leased(self, lease: Lease) -> Array:
+        return np.asarray(lease).view(lease.dtype)
+
+    def view(
+        self,
+        holder: Array,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: Any,
+    ) -> Array:
+        return view(holder, offset, shape, strides, dtype)
+
+    def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
+        nodes: list[Callable[[], None]] = []
+        self._captured = nodes
+        try:
+            for call in calls:
+                before = len(nodes)
+                call()
+                if len(nodes) == before:
+                    raise BackendError(f"{call} started nothing that a graph could hold")
+        finally:
+            self._captured = None
+
+        def run() -> None:
+            for node in nodes:
+                node()
+
+        return run
+
+    def pinned(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        return np.empty(shape, dtype)
+
+    def streams(self) -> tuple[Stream, Stream]:
+        return SimulatedStream(late=False), SimulatedStream(late=True)
 
     def synchronize(self) -> None:
         """Launches are over when they return."""
+        self._refuse_capture("the host waits for the device")
+
+    def free_bytes(self) -> int:
+        return MEMORY - sum(block.nbytes for block in self._guarded.values())
+
+    def release_memory(self) -> None:
+        """Nothing is held for reuse."""
 
     def memory_summary(self) -> str:
         held = sum(block.nbytes for block in self._guarded.values())
         return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
+
+
+class SimulatedEvent:
+    """An event of a simulated stream."""
+
+    def __init__(self) -> None:
+        self.stream: SimulatedStream | None = None
+        self.place = 0
+
+    def synchronize(self) -> None:
+        if self.stream is not None:
+            self.stream.reach(self.place)
+
+
+class SimulatedStream:
+    """A stream that works at once, or `late`: not before somebody waits for it.
+
+    So work of another stream that ought to wait and does not finds nothing done.
+    """
+
+    def __init__(self, late: bool) -> None:
+        self._late = late
+        self._waiting: list[Callable[[], None]] = []
+        self._done = 0
+
+    def reach(self, place: int) -> None:
+        """Do what the stream was given up to a place."""
+        while self._done < place:
+            self._waiting.pop(0)()
+            self._done += 1
+
+    def _give(self, work: Callable[[], None]) -> None:
+        self._waiting.append(work)
+        if not self._late:
+            self.reach(self._done + len(self._waiting))
+
+    def event(self) -> SimulatedEvent:
+        return SimulatedEvent()
+
+    def record(self, event: Any) -> None:
+        event.stream, event.place = self, self._done + len(self._waiting)
+
+    def wait(self, event: Any) -> None:
+        self._give(event.synchronize)
+
+    def copy(self, out: Array, x: Array) -> None:
+        if out.shape != x.shape or out.dtype != x.dtype:
+            raise BackendError(f"a copy from {x.shape}, {x.dtype} to {out.shape}, {out.dtype}")
+        self._give(partial(np.copyto, out, x))
+
+
+def _base(x: Any) -> Any:
+    """What the memory of an array belongs to, through leases."""
+    while True:
+        if isinstance(x, Lease):
+            x = x.block
+        elif isinstance(x, np.ndarray) and x.base is not None:
+            x = x.base
+        else:
+            return x
 
 
 def compiler() -> str | None:

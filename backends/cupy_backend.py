@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,8 +14,10 @@ import numpy as np
 from ..kernels import FAMILIES
 from ..kernels.spec import Array
 from .backend import Backend, DType, Implementation
+from .cuda_recording import DevicePool, DeviceRecorder
 from .cuda_runtime import CupyRuntime, Runtime
-from .recording import changed
+from .pool import Pool
+from .recording import READ, Recorder, changed
 
 
 def problem() -> str | None:
@@ -41,6 +44,7 @@ class CupyBackend(Backend):
     name = "cupy"
     flavour = "cuda"
     halves = True
+    captures = True
 
     def __init__(self, seed: int = 0, runtime: Runtime | None = None) -> None:
         self.runtime = CupyRuntime() if runtime is None else runtime
@@ -57,12 +61,20 @@ class CupyBackend(Backend):
         }
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        recorder = self.recorder
+        if recorder is not None and recorder.here:
+            return recorder.pool.empty(shape, dtype)
         return self.runtime.empty(shape, dtype)
 
     def asarray(self, host: np.ndarray) -> Array:
-        return self.runtime.asarray(host)
+        out = self.runtime.asarray(host)
+        if self.recorder is not None and self.recorder.here:
+            self.recorder.constant(out, host)
+        return out
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        if self.recorder is not None and self.recorder.here:
+            self.recorder.refuse(READ)
         return self.runtime.to_numpy(x)
 
     def from_dlpack(self, x: Any) -> Array:
@@ -78,3 +90,15 @@ class CupyBackend(Backend):
 
     def memory_summary(self) -> str:
         return self.runtime.memory_summary()
+
+    def free_bytes(self) -> int:
+        return self.runtime.free_bytes()
+
+    def release_memory(self) -> None:
+        self.runtime.release_memory()
+
+    def private_pool(self) -> Pool:
+        return DevicePool(self.runtime)
+
+    def record(self, pool: Pool, inputs: Sequence[Array]) -> Recorder:
+        return DeviceRecorder(self, self.runtime, pool, inputs)

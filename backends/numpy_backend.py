@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..kernels.spec import Array
 from .backend import Backend, DType
 from .pool import Pool
+from .recording import READ, Recorder
 
 
 class HostBackend(Backend):
@@ -30,15 +32,12 @@ class HostBackend(Backend):
         out = self.pool.empty(host.shape, host.dtype)
         out[...] = host
         if self.recorder is not None and self.recorder.here:
-            self.recorder.constant(out)
+            self.recorder.constant(out, host)
         return out
 
     def to_numpy(self, x: Array) -> np.ndarray:
         if self.recorder is not None and self.recorder.here:
-            self.recorder.refuse(
-                "a value is read inside a captured step, which runs without Python when it is "
-                "replayed. Return the tensor and read it outside, or use tc.where"
-            )
+            self.recorder.refuse(READ)
         return np.array(x)
 
     def from_dlpack(self, x: Any) -> Array:
@@ -52,6 +51,12 @@ class HostBackend(Backend):
 
     def private_pool(self) -> Pool:
         return Pool(self.pool)
+
+    def record(self, pool: Pool, inputs: Sequence[Array]) -> Recorder:
+        return Recorder(pool, inputs)
+
+    def copy(self, x: Array) -> Array:
+        return x.copy()
 
     def memory_summary(self) -> str:
         pool = self.pool

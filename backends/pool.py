@@ -22,23 +22,25 @@ ALIGNMENT = 64  # a cache line, and the widest vector register
 class Lease:
     """A block while an array uses it: NumPy keeps it as the array's base, and its end frees it."""
 
-    __slots__ = ("__array_interface__", "address", "block", "pool", "size_class")
+    __slots__ = (
+        "__array_interface__", "__weakref__", "address", "block", "dtype", "pool", "size_class"
+    )  # fmt: skip
 
     def __init__(
         self,
         pool: Pool,
         size_class: int,
-        block: np.ndarray,
+        block: Any,
+        address: int,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
     ) -> None:
-        self.pool, self.size_class, self.block = pool, size_class, block
-        address = block.ctypes.data
-        self.address = address + -address % ALIGNMENT
+        self.pool, self.size_class, self.block, self.address = pool, size_class, block, address
+        self.dtype = dtype  # of bfloat16 the interface tells only the size
         self.__array_interface__ = {
             "shape": shape,
             "typestr": dtype.str,
-            "data": (self.address, False),
+            "data": (address, False),
             "version": 3,
         }
 
@@ -63,22 +65,31 @@ class Pool:
     def __init__(self, source: Pool | None = None) -> None:
         self._source = source
         self._smallest = SMALL if source is None else 0
-        self._free: dict[int, list[np.ndarray]] = {}
+        self._free: dict[int, list[Any]] = {}
         self.in_use = 0  # bytes leased now
         self.peak = 0  # the most that were ever leased
         self.held = 0  # bytes taken from the system, leased or free
         self.limit: int | None = None  # bytes that may be leased
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """An uninitialized C-contiguous array."""
         size = math.prod(shape) * dtype.itemsize
         if size < self._smallest:
             return np.empty(shape, dtype)
         size_class = self._size_class(size)
         block = self._take(size_class)
-        return np.asarray(Lease(self, size_class, block, shape, dtype))
+        return self._array(Lease(self, size_class, block, self._address(block), shape, dtype))
 
-    def _take(self, size_class: int) -> np.ndarray:
+    def _address(self, block: Any) -> int:
+        """Where arrays in a block begin."""
+        address: int = block.ctypes.data
+        return address + -address % ALIGNMENT
+
+    def _array(self, lease: Lease) -> Any:
+        """The array for which a block is leased."""
+        return np.asarray(lease)
+
+    def _take(self, size_class: int) -> Any:
         """A free block, or a new one."""
         if self.limit is not None and self.in_use + size_class > self.limit:
             raise BackendError(
@@ -97,11 +108,11 @@ class Pool:
         self.peak = max(self.peak, self.in_use)
         return block
 
-    def _take_back(self, size_class: int, block: np.ndarray) -> None:
+    def _take_back(self, size_class: int, block: Any) -> None:
         self._free.setdefault(size_class, []).append(block)
         self.in_use -= size_class
 
-    def _allocate(self, size_class: int) -> np.ndarray:
+    def _allocate(self, size_class: int) -> Any:
         try:
             return np.empty(size_class + ALIGNMENT, np.uint8)
         except MemoryError:

@@ -6,8 +6,8 @@ from a private pool, so that their addresses stay its own; the recorder keeps de
 (block, offset, shape, strides, dtype) and never the arrays: what the step drops, it may use again,
 and since a replay goes through the same addresses in the same order, that stays right.
 
-`finish` makes a `Recording`. Replaying it runs compiled loops by one native call for each run of
-them, and NumPy calls from a list.
+`finish` makes a `Recording`. Replaying a `HostRecording` runs compiled loops by one native call for
+each run of them, and NumPy calls from a list. Recordings of a GPU are in cuda_recording.py.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ import os
 import sys
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import CaptureError
 from ..kernels.observing import observe
 from ..kernels.spec import Array, Kernel
-from .pool import ALIGNMENT, Lease, Pool
+from .pool import Lease, Pool
 
 # Stands for all that recordings take as given: modules' modes and attributes, where parameters
 # live, optimizers' options.
@@ -130,8 +131,9 @@ class Recorder:
         self._before = pool.in_use
         self._inputs = list(inputs)
         self._constants: list[Array] = []
+        self._constant_bytes: list[bytes] = []
         self._blocks: dict[int, int] = {}
-        self._memory: list[np.ndarray] = []
+        self._memory: list[Memory] = []
         self._kept: dict[Place, Array] = {}
         self._actions: list[Action] = []
 
@@ -163,9 +165,10 @@ class Recorder:
             implementation(*outputs, *inputs, **attributes)
         self.steps.append(step)
 
-    def constant(self, x: Array) -> None:
+    def constant(self, x: Array, host: np.ndarray) -> None:
         """`x` was copied in from the host: every replay finds the same values there."""
         self._constants.append(x)
+        self._constant_bytes.append(host.tobytes())
 
     def refuse(self, what: str) -> None:
         """Raise because the step does what no replay could, naming the user's line."""
@@ -205,6 +208,9 @@ class Recorder:
             places = tuple(self._described(a) for a in arguments)
             self._actions.append(Action(function, places, tuple(attributes.items())))
 
+    def device(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        raise NotImplementedError("only recorders of a device are told of its work")
+
     def workspace(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return self.pool.empty(shape, dtype)
 
@@ -219,17 +225,18 @@ class Recorder:
     def _place(self, x: Array | None) -> Place | None:
         if x is None:
             return None
-        address, shape, strides, dtype = _address(x), x.shape, x.strides, x.dtype.name
-        owner = _owner(x)
+        address, shape, strides, dtype = self._address(x), x.shape, x.strides, x.dtype.name
+        owner = self._owner(x)
         if isinstance(owner, Lease) and owner.pool is self.pool:
             number = self._blocks.get(owner.address)
             if number is None:
                 number = self._blocks[owner.address] = len(self._blocks)
-                self._memory.append(owner.block)
+                offset = owner.address - self._address(owner.block)
+                self._memory.append(Memory(owner.block, offset, owner.size_class))
             return Place("block", number, address - owner.address, shape, strides, dtype)
         for kind, known in (("input", self._inputs), ("constant", self._constants)):
             for number, held in enumerate(known):
-                first = _address(held)
+                first = self._address(held)
                 if first <= address < first + max(held.nbytes, 1):
                     return Place(kind, number, address - first, shape, strides, dtype)
         place = Place("outside", address, 0, shape, strides, dtype)
@@ -240,7 +247,7 @@ class Recorder:
 
     def finish(self, outputs: Sequence[Array]) -> Recording:
         """The recording, whose results are `outputs`."""
-        held = {id(o): o.size_class for o in map(_owner, outputs) if self._is_own(o)}
+        held = {id(o): o.size_class for o in map(self._owner, outputs) if self._is_own(o)}
         if self.pool.in_use - self._before > sum(held.values()):
             gc.collect()
         if self.pool.in_use - self._before > sum(held.values()):
@@ -248,13 +255,35 @@ class Recorder:
                 "an array that the step made outlives it, in an attribute or a list; the next "
                 "replay would overwrite it. Return it from the step instead"
             )
-        return Recording(self, outputs)
+        return self._recording(outputs)
 
     def _is_own(self, owner: Any) -> bool:
         return isinstance(owner, Lease) and owner.pool is self.pool
 
+    # What differs between the host's arrays and a device's
 
-class Recording:
+    def _recording(self, outputs: Sequence[Array]) -> Recording:
+        return HostRecording(self, outputs)
+
+    def _address(self, x: Array) -> int:
+        return _address(x)
+
+    def _owner(self, x: Array) -> Any:
+        """The lease that holds an array's memory, or whatever else does."""
+        while isinstance(x, np.ndarray) and x.base is not None:
+            x = x.base
+        return x
+
+
+class Memory(NamedTuple):
+    """A block of the private pool, where its arrays begin in it, and their bytes."""
+
+    block: Array
+    offset: int
+    bytes: int
+
+
+class Recording(ABC):
     """A step as a list of kernels over fixed memory. Calling it runs them.
 
     str() lists the kernels with the places of their arrays, and the memory that they use.
@@ -273,26 +302,21 @@ class Recording:
         self.confirmed = False
         self._kept = recorder._kept
         self._memory = recorder._memory
-        self._block_addresses = sorted(recorder._blocks, key=recorder._blocks.__getitem__)
         self._constants = recorder._constants
-        self._constant_bytes = [x.tobytes() for x in recorder._constants]
-        self._input_words: list[list[tuple[memoryview, int, int]]] = [[] for _ in self.inputs]
-        self._bound = list(self.inputs)
-        self._needs_copy = [False] * len(self.inputs)
+        self._constant_bytes = recorder._constant_bytes
         self._output_places = [recorder._place(x) for x in outputs]
-        self.segments = self._link(self._program)
 
+    @abstractmethod
     def __call__(self) -> None:
-        for segment in self.segments:
-            segment()
+        """Do what the step did."""
+
+    @abstractmethod
+    def feed(self, i: int, x: Array) -> None:
+        """Give input i the values of `x`."""
 
     def compile(self) -> None:
-        """Have each run of loops compiled into one function; it takes seconds, then stays on disk.
-
-        Known shapes let the compiler add in another order: results are equal to rounding.
-        """
-        self._input_words = [[] for _ in self.inputs]
-        self.segments = self._link(self._compiled_program)
+        """Make native code of it, on backends that can."""
+        raise NotImplementedError
 
     def same_as(self, other: Recording) -> bool:
         """Whether both run the same kernels on the same arrays and give the same results."""
@@ -313,10 +337,65 @@ class Recording:
             return "values that it copied in from the host changed"
         return "it returned other arrays"
 
+    @property
+    def actions(self) -> list[Action]:
+        """What its kernels do, in order."""
+        return [a for step in self.steps for a in step.actions]
+
+    def _array(self, place: Place) -> Array:
+        """The array at a place."""
+        if place.kind == "block":
+            memory = self._memory[place.number]
+            return self._view(memory.block, memory.offset + place.offset, place)
+        if place.kind == "outside":
+            return self._kept[place]
+        held = (self.inputs if place.kind == "input" else self._constants)[place.number]
+        return self._view(held, place.offset, place)
+
+    @abstractmethod
+    def _view(self, holder: Array, offset: int, place: Place) -> Array:
+        """The array of a place, `offset` bytes from the beginning of another that holds it."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """The memory that the arrays made in the step share."""
+        return sum(memory.bytes for memory in self._memory)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{i + 1:4}  {step.bytes / 2**10:10.1f} KiB  {step}"
+            for i, step in enumerate(self.steps)
+        ]
+        buffers = f"{len(self._memory)} buffers of {self.peak_bytes / 2**20:.2f} MiB together"
+        return "\n".join([*lines, f"{len(self.steps)} kernels in {buffers}"])
+
+
+class HostRecording(Recording):
+    """A recording over NumPy arrays: native programs of loops, and calls of NumPy."""
+
+    def __init__(self, recorder: Recorder, outputs: Sequence[Array]) -> None:
+        super().__init__(recorder, outputs)
+        self._input_words: list[list[tuple[memoryview, int, int]]] = [[] for _ in self.inputs]
+        self._bound = list(self.inputs)
+        self._needs_copy = [False] * len(self.inputs)
+        self.segments = self._link(self._program)
+
+    def __call__(self) -> None:
+        for segment in self.segments:
+            segment()
+
+    def compile(self) -> None:
+        """Have each run of loops compiled into one function; it takes seconds, then stays on disk.
+
+        Known shapes let the compiler add in another order: results are equal to rounding.
+        """
+        self._input_words = [[] for _ in self.inputs]
+        self.segments = self._link(self._compiled_program)
+
     def _link(self, program: Callable[[Sequence[Action]], Any]) -> list[Callable[[], None]]:
         """Runs of loops become programs; NumPy calls stay calls."""
         segments: list[Callable[[], None]] = []
-        actions = [a for step in self.steps for a in step.actions]
+        actions = self.actions
         at = 0
         while at < len(actions):
             end = at
@@ -373,18 +452,8 @@ class Recording:
                 self._needs_copy[a.number] = True
         return partial(action.what, *arguments, **dict(action.attributes))
 
-    def _array(self, place: Place) -> np.ndarray:
-        """The array at a place."""
-        if place.kind == "block":
-            block = self._memory[place.number]
-            first = self._block_addresses[place.number] - _address(block)
-            at = first + place.offset
-            return np.ndarray(place.shape, place.dtype, block.data, at, place.strides)
-        if place.kind == "outside":
-            return self._kept[place]
-        held = (self.inputs if place.kind == "input" else self._constants)[place.number]
-        source = held.reshape(-1).view(np.uint8)
-        return np.ndarray(place.shape, place.dtype, source.data, place.offset, place.strides)
+    def _view(self, holder: np.ndarray, offset: int, place: Place) -> np.ndarray:
+        return view(holder, offset, place.shape, place.strides, place.dtype)
 
     # Inputs
 
@@ -409,22 +478,11 @@ class Recording:
             words[word] = address + offset
         self._bound[i] = x
 
-    # Looking at it
 
-    @property
-    def peak_bytes(self) -> int:
-        """The memory that the arrays made in the step share."""
-        return sum(block.size - ALIGNMENT for block in self._memory)
-
-    def __str__(self) -> str:
-        lines = [
-            f"{i + 1:4}  {step.bytes / 2**10:10.1f} KiB  {step}"
-            for i, step in enumerate(self.steps)
-        ]
-        buffers = f"{len(self._memory)} buffers of {self.peak_bytes / 2**20:.2f} MiB together"
-        return "\n".join([*lines, f"{len(self.steps)} kernels in {buffers}"])
-
-
+READ = (
+    "a value is read inside a captured step, which runs without Python when it is replayed. Return "
+    "the tensor and read it outside, or use tc.where"
+)
 NAN = float("nan")
 # Bytes from which on the address of an input is written into the calls instead of its values being
 # copied: a copy of less costs no more than that.
@@ -442,16 +500,17 @@ def _quietly(segments: list[Callable[[], None]]) -> Callable[[], None]:
     return run
 
 
+def view(
+    holder: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any
+) -> np.ndarray:
+    """An array in the memory of another one, which is contiguous."""
+    source: Any = holder.reshape(-1).view(np.uint8)
+    return np.ndarray(shape, dtype, source, offset, strides)
+
+
 def _address(x: Array) -> int:
     address: int = x.__array_interface__["data"][0]
     return address
-
-
-def _owner(x: Array) -> Any:
-    """The lease that holds an array's memory, or whatever else does."""
-    while isinstance(x, np.ndarray) and x.base is not None:
-        x = x.base
-    return x
 
 
 def _user_line() -> str:

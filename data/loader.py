@@ -56,16 +56,31 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         # Not a generator itself: the epoch counts when it is asked for, not at its first batch.
-        n = len(self.dataset)
-        order = Generator(self.seed, self.epoch).permutation(n) if self.shuffle else None
-        self.epoch += 1
-        return self._batches(n, order)
-
-    def _batches(self, n: int, order: np.ndarray | None) -> Iterator[Batch]:
+        order = self._order()
         fetch = self._fetch_batch if supports_batches(self.dataset) else self._fetch_samples
+        return (fetch(s if order is None else order[s]) for s in self._slices())
+
+    def indices(self) -> Iterator[np.ndarray]:
+        """The next epoch as the numbers of each batch's samples, for data that lies elsewhere.
+
+        >>> from tercet.data import TensorDataset
+        >>> [i.tolist() for i in DataLoader(TensorDataset(range(3)), batch_size=2).indices()]
+        [[0, 1], [2]]
+        """
+        order = self._order()
+        everything = np.arange(len(self.dataset)) if order is None else order
+        return (everything[s] for s in self._slices())
+
+    def _order(self) -> np.ndarray | None:
+        """The order of the next epoch; None for that of the data set."""
+        n, epoch = len(self.dataset), self.epoch
+        self.epoch += 1
+        return Generator(self.seed, epoch).permutation(n) if self.shuffle else None
+
+    def _slices(self) -> Iterator[slice]:
+        n = len(self.dataset)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            stop = min(start + self.batch_size, n)
-            yield fetch(slice(start, stop) if order is None else order[start:stop])
+            yield slice(start, min(start + self.batch_size, n))
 
     def _fetch_batch(self, index: Any) -> Batch:
         batch: Batch = self.dataset[index]

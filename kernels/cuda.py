@@ -32,8 +32,8 @@ class Runtime(Protocol):
     block: int
     multiprocessors: int
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An uninitialized C-contiguous array."""
+    def workspace(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An uninitialized C-contiguous array for partial results."""
         ...
 
     def launch(

@@ -1,8 +1,9 @@
 """Tells a recorder what implementations do to arrays, so that it can be done again without them.
 
 Implementations on the CPU touch the contents of arrays in two ways only: by a compiled loop, and by
-NumPy over whole arrays, through `host`. Arrays for their own use come from `workspace`. Everything
-else that they do depends on shapes, dtypes and attributes, and is the same the next time.
+NumPy over whole arrays, through `host`. Arrays for their own use come from `workspace`. On a GPU
+they launch kernels and products, and the runtime tells of these. Everything else that they do
+depends on shapes, dtypes and attributes, and is the same the next time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Observer(Protocol):
         self, function: Callable[..., Any], arguments: tuple[Any, ...], attributes: dict[str, Any]
     ) -> None:
         """function(*arguments, **attributes) runs, over NumPy arrays."""
+
+    def device(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """function(*arguments) starts work on the device."""
 
     def workspace(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array that an implementation needs for itself."""

@@ -20,6 +20,7 @@ from .history import History
 from .losses import Loss
 from .metrics import Metric
 from .optimizers import Optimizer
+from .resident import Resident
 from .running import RunningMean
 from .scaling import LossScaler
 
@@ -134,8 +135,7 @@ class Trainer:
         self.model.train()
         self._reset()
         logs = RunningLogs(self.mean, self.metrics)
-        for index, (x, y, *weight) in enumerate(loader):
-            self._train_batch(x, y, *weight)
+        for index in self._train_batch.over(loader):
             for callback in callbacks:
                 callback.on_step_end(self, index, logs)
         return dict(logs)
@@ -162,8 +162,8 @@ class Trainer:
         self._reset()
         try:
             with self._products():
-                for x, y, *weight in loader:
-                    self._evaluate_batch(x, y, *weight)
+                for _ in self._evaluate_batch.over(loader):
+                    pass
         finally:
             self.model.train(training)
         return dict(RunningLogs(self.mean, self.metrics))
@@ -240,16 +240,30 @@ class Batch:
         return outputs if waiting else None, waiting
 
 
+class NumberedBatch:
+    """A Batch of samples of resident data, given by their numbers."""
+
+    def __init__(self, batch: Batch, data: Resident) -> None:
+        self.batch, self.data = batch, data
+        self.backend, self.dtype = batch.backend, batch.dtype
+
+    def __call__(self, index: Tensor) -> tuple[Tensor | None, list[int]]:
+        return self.batch(*self.data.rows(index))
+
+
 class CapturedBatch:
     """A Batch that is recorded and replayed where it can be.
 
-    Metrics that need the outputs on the host get them after it.
+    Recorded steps take their data from the device if all of it fits there. Metrics that need the
+    outputs on the host get them after the step.
     """
 
     def __init__(self, trainer: Trainer, train: bool) -> None:
         self._batch = Batch(trainer, train)
         self._captured = Captured(self._batch, strict=False)
         self._captures = True
+        self._loader: DataLoader | None = None
+        self._data: Resident | None = None
 
     def begin(self, capture: bool | str) -> None:
         """Follow `capture`; what was recorded before has to prove itself again."""
@@ -259,22 +273,56 @@ class CapturedBatch:
             self._captured = Captured(self._batch, compile=compile, strict=False)
         changed()
 
-    def __call__(self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray) -> None:
-        batch, captured = self._batch, self._captured
-        trainer = batch.trainer
-        if (
+    def over(self, loader: DataLoader) -> Iterator[int]:
+        """Go through an epoch; yields the number of each batch when it is done."""
+        self._prepare(loader)
+        if self._data is None:
+            for number, arrays in enumerate(loader):
+                self._run(arrays, arrays)
+                yield number
+            return
+        for number, index in enumerate(loader.indices()):
+            # The first batch is Python's: it has the samples themselves to look at.
+            first = self._data.host if self._eager else self._data.host[1:]
+            arrays = tuple(a.take(index, axis=0) for a in first)
+            self._run(arrays if self._eager else (None, *arrays), (index,))
+            yield number
+
+    def _prepare(self, loader: DataLoader) -> None:
+        """Have the loader's data where the model is, if there is room."""
+        batch, data = self._batch, self._data
+        if loader is self._loader and (data is None or data.suits(batch.trainer.model)):
+            return
+        self._loader, self._data = loader, Resident.of(loader, batch.trainer.model)
+        if self._data is not None:
+            numbered = NumberedBatch(batch, self._data)
+            self._captured = Captured(numbered, compile=self._captured.compile, strict=False)
+        elif data is not None:
+            self._captured = Captured(batch, compile=self._captured.compile, strict=False)
+
+    @property
+    def _eager(self) -> bool:
+        """Whether the next step runs in Python."""
+        captured = self._captured
+        return (
             not captured.warm
             or not self._captures
             or captured.problem is not None
-            or not batch.backend.captures
-        ):
-            outputs, waiting = batch(x, y, *weight)
+            or not self._batch.backend.captures
+        )
+
+    def _run(self, arrays: tuple[Any, ...], given: tuple[np.ndarray, ...]) -> None:
+        """A batch on the host, x, y and perhaps weights; and what a recorded step is given."""
+        batch, captured = self._batch, self._captured
+        trainer, y, weight = batch.trainer, arrays[1], arrays[2:]
+        if self._eager:
+            outputs, waiting = batch(*arrays)
             captured.warm = True
         else:
             # Without Python there is nobody to look at the values of targets.
             if isinstance(trainer.loss, Loss):
                 trainer.loss.check_target(y, batch.columns)
-            outputs, waiting = captured.view(x, y, *weight)
+            outputs, waiting = captured.view(*given)
             if captured.problem is not None:
                 warnings.warn(
                     f"steps run in Python, not captured: {captured.problem}. "

@@ -82,7 +82,7 @@ def _activation_and_bias(
     tiles = ceil_div(columns, block[0])
     chunks = min(ceil_div(rows, block[1] * ROWS_A_THREAD), ceil_div(most_blocks(runtime), tiles))
     chunks = max(1, chunks)
-    partials = dbias if chunks == 1 else runtime.empty((chunks, columns), dbias.dtype)
+    partials = dbias if chunks == 1 else runtime.workspace((chunks, columns), dbias.dtype)
     runtime.launch(
         SOURCE,
         "activation_backward_columns",

@@ -2,6 +2,7 @@
 // or strided ones through their strides, which cuda.py has collapsed to at most RANK dimensions.
 // Formulas: reference.py.
 #include "../common.cuh"
+#include "../strided.cuh"
 
 // --- One operand ---------------------------------------------------------------------------------
 
@@ -69,31 +70,7 @@ extern "C" __global__ void accumulate(STORED* acc, const STORED* x, i64 n) {
 
 // --- Two and three operands ----------------------------------------------------------------------
 
-const int RANK = 6;
-
-// Sizes of the result, slowest first, and the strides (in elements) of up to four operands over it.
-struct Broadcast {
-    i64 size[RANK];
-    i64 stride[4][RANK];
-};
-
-// Where element i of the result finds each of COUNT operands.
-template <int COUNT>
-__device__ void offsets(i64 result[COUNT], const Broadcast& shape, i64 i) {
-    for (int k = 0; k < COUNT; k++) result[k] = 0;
-    for (int d = RANK - 1; d >= 0; d--) {
-        if (shape.size[d] == 1) continue;
-        const i64 rest = quotient(i, shape.size[d]), place = i - rest * shape.size[d];
-        for (int k = 0; k < COUNT; k++) result[k] += place * shape.stride[k][d];
-        i = rest;
-    }
-}
-
-#define BINARY(Name, Result, value_expression)                                      \
-    struct Name {                                                                   \
-        static __device__ Result value(REAL a, REAL b) { return value_expression; } \
-    };
-#define BINARY_WITH_SLOPES(Name, value_expression, slope_a_expression, slope_b_expression)      \
+#define BINARY(Name, value_expression, slope_a_expression, slope_b_expression)                  \
     struct Name {                                                                               \
         static __device__ REAL value(REAL a, REAL b) { return value_expression; }               \
         static __device__ REAL slope_a(REAL a, REAL b, REAL out) { return slope_a_expression; } \
@@ -105,22 +82,16 @@ __device__ inline REAL share(bool first, REAL a, REAL b) {
     return first ? REAL(1) : a == b ? REAL(0.5) : REAL(0);
 }
 
-BINARY_WITH_SLOPES(Add, a + b, REAL(1), REAL(1))
-BINARY_WITH_SLOPES(Subtract, a - b, REAL(1), REAL(-1))
-BINARY_WITH_SLOPES(Multiply, a* b, b, a)
-BINARY_WITH_SLOPES(Divide, a / b, REAL(1) / b, -out / b)
-BINARY_WITH_SLOPES(Power, pow(a, b), b == 0 ? REAL(0) : b * pow(a, b - REAL(1)),
-                   a == 0 ? REAL(0) : out * log(a))
-BINARY_WITH_SLOPES(Maximum, largest(a, b), share(a > b, a, b), REAL(1) - share(a > b, a, b))
-BINARY_WITH_SLOPES(Minimum, smallest(a, b), share(a < b, a, b), REAL(1) - share(a < b, a, b))
-BINARY(Equal, bool, a == b)
-BINARY(NotEqual, bool, a != b)
-BINARY(Less, bool, a < b)
-BINARY(LessEqual, bool, a <= b)
-BINARY(Greater, bool, a > b)
-BINARY(GreaterEqual, bool, a >= b)
+BINARY(Add, a + b, REAL(1), REAL(1))
+BINARY(Subtract, a - b, REAL(1), REAL(-1))
+BINARY(Multiply, a* b, b, a)
+BINARY(Divide, a / b, REAL(1) / b, -out / b)
+BINARY(Power, pow(a, b), b == 0 ? REAL(0) : b * pow(a, b - REAL(1)),
+       a == 0 ? REAL(0) : out * log(a))
+BINARY(Maximum, largest(a, b), share(a > b, a, b), REAL(1) - share(a > b, a, b))
+BINARY(Minimum, smallest(a, b), share(a < b, a, b), REAL(1) - share(a < b, a, b))
 
-// use(f), numbered in the order of ARITHMETIC and of COMPARISON in reference.py.
+// use(f), numbered in the order of ARITHMETIC in reference.py.
 template <class Use>
 __device__ void with_arithmetic(int kind, Use use) {
     switch (kind) {
@@ -133,27 +104,6 @@ __device__ void with_arithmetic(int kind, Use use) {
         case 6: return use(Minimum());
     }
 }
-template <class Use>
-__device__ void with_comparison(int kind, Use use) {
-    switch (kind) {
-        case 0: return use(Equal());
-        case 1: return use(NotEqual());
-        case 2: return use(Less());
-        case 3: return use(LessEqual());
-        case 4: return use(Greater());
-        case 5: return use(GreaterEqual());
-    }
-}
-
-template <class F, class Result>
-__device__ void map_strided(F f, Result* out, const STORED* a, const STORED* b, i64 n,
-                            const Broadcast& shape) {
-    FOR_EACH(i, n) {
-        i64 at[2];
-        offsets<2>(at, shape, i);
-        out[i] = f.value(a[at[0]], b[at[1]]);
-    }
-}
 
 extern "C" __global__ void arithmetic(STORED* out, const STORED* a, const STORED* b, i64 n,
                                       int kind) {
@@ -164,11 +114,6 @@ extern "C" __global__ void arithmetic(STORED* out, const STORED* a, const STORED
 extern "C" __global__ void arithmetic_strided(STORED* out, const STORED* a, const STORED* b, i64 n,
                                               Broadcast shape, int kind) {
     with_arithmetic(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
-}
-
-extern "C" __global__ void comparison_strided(bool* out, const STORED* a, const STORED* b, i64 n,
-                                              Broadcast shape, int kind) {
-    with_comparison(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
 }
 
 // da and db have the shape of the result; either may be null. Operands: dout, a, b, out.
@@ -184,13 +129,4 @@ extern "C" __global__ void arithmetic_backward(STORED* da, STORED* db, const STO
             if (db) db[i] = d * f.slope_b(x, y, result);
         }
     });
-}
-
-extern "C" __global__ void where_strided(STORED* out, const bool* condition, const STORED* a,
-                                         const STORED* b, i64 n, Broadcast shape) {
-    FOR_EACH(i, n) {
-        i64 at[3];
-        offsets<3>(at, shape, i);
-        out[i] = condition[at[0]] ? a[at[1]] : b[at[2]];
-    }
 }

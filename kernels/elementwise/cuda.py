@@ -1,20 +1,19 @@
-"""Launchers of elementwise/cuda.cu.
-
-`copy` and `fill` have none: on CuPy their reference is one elementwise kernel of CuPy's own, which
-takes any strides and dtypes.
-"""
+"""Launchers of elementwise/cuda.cu, and of elementwise/numbers.cu for what every dtype has."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from ...errors import ShapeError
+from ...errors import DTypeError, ShapeError
 from ..cuda import Launcher, Runtime, launch_elements, source_beside
-from ..spec import FLOATS, HALVES, Array
-from . import reference
+from ..spec import FLOATS, HALVES, NUMBERS, Array, accumulator
 from .reference import ARITHMETIC, COMPARISON, UNARY
 
 SOURCE = source_beside(__file__)
+NUMBERS_SOURCE = SOURCE.with_name("numbers.cu")
 NUMBER = {
     kind: number for kinds in (UNARY, ARITHMETIC, COMPARISON) for number, kind in enumerate(kinds)
 }
@@ -69,15 +68,29 @@ def unary_backward(
 
 
 def binary_forward(runtime: Runtime, out: Array, a: Array, b: Array, *, kind: str) -> None:
-    if a.dtype != b.dtype or a.dtype.name not in (*FLOATS, *HALVES):
-        # Integers, booleans and mixtures are for metrics and masks: CuPy's own kernels do.
-        reference.binary_forward(runtime.xp, out, a, b, kind=kind)
-    elif kind in COMPARISON:
-        _strided(runtime, "comparison_strided", (out, a, b), (a, b), NUMBER[kind])
+    common = np.result_type(a.dtype, b.dtype)
+    a, b = _as(runtime, a, common), _as(runtime, b, common)
+    if kind in COMPARISON:
+        _strided(runtime, NUMBERS_SOURCE, "comparison_strided", (out, a, b), (a, b), NUMBER[kind])
+        return
+    result = out if out.dtype == common else runtime.workspace(out.shape, common)
+    if common.name not in (*FLOATS, *HALVES):
+        _whole_arithmetic(runtime, result, a, b, kind)
     elif a.shape == b.shape and a.flags.c_contiguous and b.flags.c_contiguous:
-        _elements(runtime, "arithmetic", out, a, b, out.size, NUMBER[kind])
+        _elements(runtime, "arithmetic", result, a, b, result.size, NUMBER[kind])
     else:
-        _strided(runtime, "arithmetic_strided", (out, a, b), (a, b), NUMBER[kind])
+        _strided(runtime, SOURCE, "arithmetic_strided", (result, a, b), (a, b), NUMBER[kind])
+    if result is not out:
+        copy(runtime, out, result, dtype=out.dtype.name)
+
+
+def _whole_arithmetic(runtime: Runtime, out: Array, a: Array, b: Array, kind: str) -> None:
+    if kind == "divide" or (kind == "subtract" and out.dtype == np.bool_):
+        raise DTypeError(
+            f"binary_forward: {kind} is not defined for {out.dtype} operands; convert them with "
+            ".astype(...) first"
+        )
+    _strided(runtime, NUMBERS_SOURCE, "whole_arithmetic", (out, a, b), (a, b), NUMBER[kind])
 
 
 def binary_backward(
@@ -93,14 +106,14 @@ def binary_backward(
     needs: tuple[bool, bool],
 ) -> None:
     operands = (dout, a, b, out)
-    _strided(runtime, "arithmetic_backward", (da, db, *operands), operands, NUMBER[kind])
+    _strided(runtime, SOURCE, "arithmetic_backward", (da, db, *operands), operands, NUMBER[kind])
 
 
 def where(runtime: Runtime, out: Array, condition: Array, a: Array, b: Array) -> None:
-    if a.dtype != b.dtype or a.dtype.name not in (*FLOATS, *HALVES):
-        reference.where(runtime.xp, out, condition, a, b)
-    else:
-        _strided(runtime, "where_strided", (out, condition, a, b), (condition, a, b))
+    a, b = _as(runtime, a, out.dtype), _as(runtime, b, out.dtype)
+    condition = _as(runtime, condition, np.dtype(bool))
+    operands = (condition, a, b)
+    _strided(runtime, NUMBERS_SOURCE, "where_strided", (out, *operands), operands)
 
 
 def clip_forward(runtime: Runtime, out: Array, x: Array, *, low: float, high: float) -> None:
@@ -117,12 +130,41 @@ def accumulate(runtime: Runtime, acc: Array, x: Array) -> None:
     _elements(runtime, "accumulate", acc, x, acc.size)
 
 
+def copy(runtime: Runtime, out: Array, x: Array, *, dtype: str) -> None:
+    number = NUMBERS.index(x.dtype.name)
+    args: tuple[object, ...] = (out, x, out.size, number)
+    kernel = "copy"
+    if not (x.flags.c_contiguous and out.flags.c_contiguous and x.shape == out.shape):
+        kernel, args = "copy_strided", (out, x, out.size, broadcast(out.shape, out, x), number)
+    launch_elements(runtime, NUMBERS_SOURCE, kernel, out.dtype, out.size, *args)
+
+
+def fill(runtime: Runtime, out: Array, *, shape: tuple[int, ...], dtype: str, value: float) -> None:
+    scalar = accumulator(out.dtype).type(value)
+    if out.flags.c_contiguous:
+        launch_elements(runtime, NUMBERS_SOURCE, "fill", out.dtype, out.size, out, out.size, scalar)
+    else:
+        one = runtime.workspace((), out.dtype)
+        fill(runtime, one, shape=(), dtype=dtype, value=value)
+        copy(runtime, out, one, dtype=dtype)
+
+
 def _elements(runtime: Runtime, kernel: str, first: Array, *args: object) -> None:
     launch_elements(runtime, SOURCE, kernel, first.dtype, first.size, first, *args)
 
 
+def _as(runtime: Runtime, x: Array, dtype: np.dtype[Any]) -> Array:
+    """x in a dtype; no copy where it is in it."""
+    if x.dtype == dtype:
+        return x
+    out = runtime.workspace(x.shape, dtype)
+    copy(runtime, out, x, dtype=dtype.name)
+    return out
+
+
 def _strided(
     runtime: Runtime,
+    source: Path,
     kernel: str,
     arrays: tuple[Array | None, ...],
     operands: tuple[Array, ...],
@@ -132,7 +174,7 @@ def _strided(
     size = int(np.prod(shape, dtype=np.int64))
     if size:
         args = (*arrays, size, broadcast(shape, *operands), *rest)
-        launch_elements(runtime, SOURCE, kernel, operands[-1].dtype, size, *args)
+        launch_elements(runtime, source, kernel, operands[-1].dtype, size, *args)
 
 
 LAUNCHERS: dict[str, Launcher] = {
@@ -144,4 +186,6 @@ LAUNCHERS: dict[str, Launcher] = {
     "clip_forward": clip_forward,
     "clip_backward": clip_backward,
     "accumulate": accumulate,
+    "copy": copy,
+    "fill": fill,
 }

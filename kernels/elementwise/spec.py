@@ -83,6 +83,18 @@ def _binary_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample({"a": first, "b": second}, {"kind": kind})
 
 
+def _forward_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from _binary_samples(rng)
+    for dtype in ("int64", "uint8"):
+        a, b = (rng.integers(0, 5, size).astype(dtype) for size in ((4, 1, 3), (5, 3)))
+        for kind in COMPARISON + ARITHMETIC:
+            if kind != "divide":
+                yield Sample({"a": a, "b": b}, {"kind": kind})
+    # Whole numbers beside others.
+    for kind in COMPARISON:
+        yield Sample({"a": a, "b": rng.normal(size=3)}, {"kind": kind})
+
+
 def _binary_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for s in _binary_samples(rng):
         kind = s.attributes["kind"]
@@ -144,7 +156,7 @@ KERNELS = [
     Kernel(unary_forward, like_first, _unary_samples, special=True),
     Kernel(unary_backward, like_first, _unary_backward_samples, outputs=("dx",)),
     Kernel(
-        binary_forward, _binary_shapes, _binary_samples, dtypes=NUMBERS, strided=True, special=True
+        binary_forward, _binary_shapes, _forward_samples, dtypes=NUMBERS, strided=True, special=True
     ),
     Kernel(
         binary_backward,

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from ..cuda import Launcher, Runtime, blocks_for, launch_elements, row_blocks, source_beside
+from ..elementwise.cuda import copy
 from ..reduction.cuda import reduce_parts
 from ..spec import Array, accumulator
 from .spec import POINTWISE
@@ -29,7 +32,7 @@ def pointwise_loss_forward(
         launch_elements(runtime, SOURCE, "pointwise_loss_forward", x.dtype, x.size, *args)
         return
     blocks = blocks_for(runtime, x.size)
-    partials = runtime.empty((blocks,), accumulator(x.dtype))
+    partials = runtime.workspace((blocks,), accumulator(x.dtype))
     _launch(runtime, "pointwise_loss_forward", blocks, (None, partials, *rest), x)
     divisor = x.size if reduction == "mean" else 1
     reduce_parts(runtime, out, partials, (1, blocks, 1), "sum", divisor)
@@ -71,7 +74,7 @@ def cross_entropy_forward(
     rows, columns = logits.shape
     blocks, wide = row_blocks(runtime, rows, columns)
     whole, partials = _targets_of_sum(runtime, out, blocks, reduction)
-    arrays = (logits, _indices(target), class_weight, sample_weight)
+    arrays = (logits, _indices(runtime, target), class_weight, sample_weight)
     sizes = (rows, columns, label_smoothing, ignore_index, wide)
     args = (whole, stats, norm, partials, *arrays, *sizes)
     _launch(runtime, "cross_entropy_forward", blocks, args, logits)
@@ -97,7 +100,7 @@ def cross_entropy_backward(
     if rows == 0:
         return
     blocks, wide = row_blocks(runtime, rows, columns)
-    arrays = (logits, _indices(target), class_weight, sample_weight, stats, norm)
+    arrays = (logits, _indices(runtime, target), class_weight, sample_weight, stats, norm)
     args = (dlogits, dout, *arrays, rows, columns, label_smoothing, ignore_index)
     _launch(runtime, "cross_entropy_backward", blocks, (*args, reduction != "none", wide), logits)
 
@@ -154,7 +157,7 @@ def _targets_of_sum(
     """Where the first launch writes: every row's loss, or partial sums of losses and weights."""
     if reduction == "none":
         return out, None
-    return None, runtime.empty((2, blocks), accumulator(out.dtype))
+    return None, runtime.workspace((2, blocks), accumulator(out.dtype))
 
 
 def _finish(
@@ -169,9 +172,13 @@ def _finish(
         _launch(runtime, "finish_cross_entropy", 1, (out, norm, partials, blocks, mean), out)
 
 
-def _indices(target: Array) -> Array:
+def _indices(runtime: Runtime, target: Array) -> Array:
     """The class indices as the kernels take them; no copy where they already are."""
-    return target.astype("int64", copy=False)
+    if target.dtype.name == "int64":
+        return target
+    indices = runtime.workspace(target.shape, np.dtype("int64"))
+    copy(runtime, indices, target, dtype="int64")
+    return indices
 
 
 def _launch(runtime: Runtime, kernel: str, blocks: int, args: tuple[Any, ...], like: Array) -> None:

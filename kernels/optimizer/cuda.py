@@ -84,7 +84,7 @@ def adagrad_update(
 
 def sum_of_squares(runtime: Runtime, out: Array, x: Array) -> None:
     blocks = blocks_for(runtime, x.size)
-    partials = runtime.empty((blocks,), out.dtype)
+    partials = runtime.workspace((blocks,), out.dtype)
     args = (partials, x, x.size)
     runtime.launch(SOURCE, "square_partials", x.dtype, (blocks,), (runtime.block,), args)
     reduce_parts(runtime, out, partials, (1, blocks, 1), "sum")

@@ -45,7 +45,7 @@ def reduce(
     items = outer if inner == 1 else outer * ceil_div(inner, block[0])
     chunks = max(1, min(ceil_div(n, CHUNK), most_blocks(runtime) // items))
     if chunks > 1:
-        parts = runtime.empty((outer, chunks, inner), wide)
+        parts = runtime.workspace((outer, chunks, inner), wide)
         _reduce_once(runtime, None, parts, x, extremum, shape, chunks, operation, 1.0)
         second = "sum" if operation == "count" else operation
         reduce_parts(runtime, out, parts, (outer, chunks, inner), second, divisor)
@@ -124,7 +124,7 @@ def reduce_backward(
     _, n, inner = x.shape
     extremum, count = None, None
     if kind in ("max", "min"):
-        extremum, count = out, runtime.empty(out.shape, accumulator(out.dtype))
+        extremum, count = out, runtime.workspace(out.shape, accumulator(out.dtype))
         reduce(runtime, count, x, x.shape, "count", extremum=out)
     args = (dx, dout, x, extremum, count, x.size, n, inner, n if kind == "mean" else 1)
     launch_elements(runtime, SOURCE, "reduce_backward", x.dtype, x.size, *args)

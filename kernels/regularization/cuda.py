@@ -9,7 +9,7 @@ SOURCE = source_beside(__file__)
 
 def penalty_forward(runtime: Runtime, out: Array, w: Array, *, l1: float, l2: float) -> None:
     blocks = blocks_for(runtime, w.size)
-    partials = runtime.empty((blocks,), accumulator(w.dtype))
+    partials = runtime.workspace((blocks,), accumulator(w.dtype))
     args = (partials, w, w.size, l1, l2)
     runtime.launch(SOURCE, "penalty_partials", w.dtype, (blocks,), (runtime.block,), args)
     reduce_parts(runtime, out, partials, (1, blocks, 1), "sum")

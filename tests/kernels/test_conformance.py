@@ -105,6 +105,8 @@ def test_backward_is_the_derivative_of_forward(
         differentiable = [
             k for k in inputs if inputs[k] is not None and f"d{k}" in backward.outputs
         ]
+        if any(inputs[k].dtype.kind != "f" for k in differentiable):
+            continue
         x = inputs[forward.inputs[0]]
         for kink in sample.kinks:
             near = np.abs(x - kink) < 10 * step

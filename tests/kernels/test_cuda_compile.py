@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 from tercet import kernels
 from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, defines, expand, signatures
-from tercet.kernels import FAMILIES
 from tercet.kernels.spec import FLOATS, HALVES, NUMBERS
 
 pytestmark = pytest.mark.slow
 
 ARCHITECTURES = (80, 90)
-# Families whose kernels also run on integers, and on which; and those that need no 16-bit numbers.
+# Sources whose kernels also run on integers, and on which; and those that need no 16-bit numbers.
 ELEMENTS = {
-    "indexing": NUMBERS,
-    "reduction": (*FLOATS, *HALVES, "int32", "int64"),
-    "metric": FLOATS,
-    "optimizer": FLOATS,
-    "random": FLOATS,
+    "indexing/cuda": NUMBERS,
+    "elementwise/numbers": NUMBERS,
+    "reduction/cuda": (*FLOATS, *HALVES, "int32", "int64"),
+    "metric/cuda": FLOATS,
+    "optimizer/cuda": FLOATS,
+    "random/cuda": FLOATS,
 }
 # Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
 # step, and its sums of squares; the sums of an epoch.
@@ -77,28 +77,32 @@ def compile_cuda() -> Compile:
     pytest.skip(f"no CUDA compiler: nvcc is not on the PATH, and NVRTC does not load ({why})")
 
 
-def source_of(family: str) -> Path:
-    return Path(kernels.__file__).parent / family / "cuda.cu"
+FOLDER = Path(kernels.__file__).parent
+SOURCES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.cu"))
+
+
+def source_of(name: str) -> Path:
+    return (FOLDER / name).with_suffix(".cu")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", SOURCES)
 def test_compiles_without_spilling(
-    family: str, architecture: int, compile_cuda: Compile, tmp_path: Path
+    name: str, architecture: int, compile_cuda: Compile, tmp_path: Path
 ) -> None:
-    for dtype in ELEMENTS.get(family, (*FLOATS, *HALVES)):
+    for dtype in ELEMENTS.get(name, (*FLOATS, *HALVES)):
         options = (f"-arch=sm_{architecture}", *OPTIONS, *defines(dtype))
-        report = compile_cuda(expand(source_of(family)), options, tmp_path, False)
+        report = compile_cuda(expand(source_of(name)), options, tmp_path, False)
         spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
-        assert len(spills) >= len(signatures(source_of(family)))
+        assert len(spills) >= len(signatures(source_of(name)))
         assert set(spills) == {("0", "0")}, report
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f not in DOUBLE_ALLOWED])
+@pytest.mark.parametrize("name", [n for n in SOURCES if n.split("/")[0] not in DOUBLE_ALLOWED])
 def test_float_code_has_no_double_arithmetic(
-    family: str, compile_cuda: Compile, tmp_path: Path
+    name: str, compile_cuda: Compile, tmp_path: Path
 ) -> None:
-    for dtype in set(ELEMENTS.get(family, HALVES)) & set(HALVES) | {"float32"}:
+    for dtype in set(ELEMENTS.get(name, HALVES)) & set(HALVES) | {"float32"}:
         options = ("-arch=compute_80", *OPTIONS, *defines(dtype))
-        assembly = compile_cuda(expand(source_of(family)), options, tmp_path, True)
+        assembly = compile_cuda(expand(source_of(name)), options, tmp_path, True)
         assert re.findall(r"^\s+(?:@\S+ )?[a-z]\S*\.f64\b.*", assembly, re.MULTILINE) == []

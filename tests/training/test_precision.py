@@ -378,6 +378,35 @@ def test_a_step_that_overflows_changes_nothing_and_halves_the_scale(backend: Bac
     assert (weight < before[0]).all()  # Adam's first step is lr for every weight, downwards
 
 
+@pytest.mark.parametrize("precision", HALVES)
+def test_replayed_steps_are_the_steps_of_python(backend: Backend, precision: str) -> None:
+    """Bit for bit; in float16 with steps among them that overflow."""
+
+    def run(capture: bool) -> tuple[list[np.ndarray], Any]:
+        tc.seed(0)
+        model = Sequential(Dense(6, 8, activation="gelu"), Dropout(0.3), Dense(8, 3))
+        model.compile(tc.AdamW(lr=0.01, clip_norm=1.0), precision=precision)
+        assert model.trainer is not None
+        if precision == "float16":
+            model.trainer.scaler = tc.LossScaler(2.0**22, growth_interval=4)
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(96, 6)), rng.integers(0, 3, size=96)
+        history = model.fit(x, y, epochs=2, batch_size=8, verbose=0, capture=capture)
+        values = [np.array(history["loss"]), *model.state_dict().values()]
+        values += model.trainer.optimizer.state_dict().values()
+        return values, model.trainer
+
+    eager, _ = run(False)
+    replayed, trainer = run(True)
+    for got, want in zip(replayed, eager, strict=True):
+        np.testing.assert_array_equal(got, want)
+    captured = trainer._train_batch._captured
+    assert captured.problem is None
+    assert [r.confirmed for r in captured.recordings] == [True]
+    if precision == "float16":
+        assert 0 < trainer.optimizer.groups[0].steps < 24
+
+
 def test_scaling_saves_small_gradients(backend: Backend) -> None:
     """A gradient of 1e-8 is below float16's smallest number, 6e-8."""
 
