@@ -121,7 +121,7 @@ class GraphRecording(Recording):
         return described.value if isinstance(described, Fixed) else described
 
     def _view(self, holder: Array, offset: int, place: Place) -> Array:
-        return self._runtime.view(holder, offset, place.shape, place.strides, place.dtype)
+        return self._runtime.view(holder, offset, place)
 
     def feed(self, i: int, x: Any) -> None:
         """Copy `x` to input i: from the host beside the step before it, by way of pinned memory."""

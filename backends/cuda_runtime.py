@@ -21,9 +21,13 @@ import numpy as np
 
 from ..errors import BackendError, DTypeError
 from ..kernels import observing
+from ..kernels.elementwise.cuda import fill
 from ..kernels.spec import Array, accumulator
 from .backend import DType
+from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan, Unserved
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, describe
 from .pool import Lease
+from .recording import Place
 
 # What REAL is in the source for elements of each dtype that is computed in, and the C types of
 # kernel parameters.
@@ -231,6 +235,7 @@ class Runtime(ABC):
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
+        self._plans: dict[Product, GemmPlan | None] = {}
 
     def launch(
         self,
@@ -283,12 +288,37 @@ class Runtime(ABC):
     def to_numpy(self, x: Array) -> np.ndarray:
         """A copy of a device array in host memory."""
 
-    @abstractmethod
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views.
+    def gemm(
+        self,
+        out: Array,
+        a: Array,
+        b: Array,
+        *,
+        epilogue: str = "none",
+        bias: Array | None = None,
+        aux: Array | None = None,
+    ) -> bool:
+        """out = a b, of matrices or stacks of them, with an epilogue of cuda_gemm.py.
 
-        Products of 16-bit a and b are added in float32; out is of their dtype, or float32.
+        a and b may be transposed views. Products of 16-bit a and b are added in float32; out, bias
+        and aux are of their dtype, or float32. Returns whether the runtime has that epilogue for
+        these arrays; if not, nothing was done.
         """
+        if out.size == 0 or a.shape[-1] == 0:
+            if epilogue == "none":
+                fill(self, out, shape=out.shape, dtype=out.dtype.name, value=0.0)
+            return epilogue == "none"
+        product = describe(self.address, out, a, b, bias, aux, epilogue, self.tf32)
+        if product not in self._plans:
+            self._plans[product] = self.plan(product)
+        plan = self._plans[product]
+        if plan is not None:
+            self.issue(plan, out, a, b, bias, aux)
+        return plan is not None
+
+    @abstractmethod
+    def plan(self, product: Product) -> GemmPlan | None:
+        """What computes a product; None if this runtime has not its epilogue."""
 
     # Recorded steps (cuda_recording.py)
 
@@ -305,15 +335,8 @@ class Runtime(ABC):
         """The array for which a block is leased: it keeps the lease."""
 
     @abstractmethod
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        """An array in the memory of another one, `offset` bytes from its beginning."""
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        """The array of a place, `offset` bytes from the beginning of another that holds it."""
 
     @abstractmethod
     def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
@@ -446,6 +469,12 @@ class CupyRuntime(Runtime):
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
         self._modules: dict[tuple[Path, tuple[str, str]], Any] = {}
         self._copies: Stream | None = None
+        self._workspace_array: Array | None = None
+        self._lt: CublasLt | None = None
+        try:
+            self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        except BackendError as error:
+            self._lt_problem = str(error)
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
@@ -483,14 +512,39 @@ class CupyRuntime(Runtime):
         host: np.ndarray = self.xp.asnumpy(x)
         return host
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
+    def plan(self, product: Product) -> GemmPlan | None:
+        if self._lt is not None:
+            try:
+                return LtPlan(self._lt, product, self._workspace, self.xp)
+            except Unserved:
+                pass
+        return MatmulPlan(self._matmul, product) if product.epilogue == "none" else None
+
+    @property
+    def _workspace(self) -> Array:
+        """What products may use for themselves: one for all, since they run one after another."""
+        if self._workspace_array is None:
+            self._workspace_array = self.empty((WORKSPACE_BYTES,), np.dtype(np.uint8))
+        return self._workspace_array
+
+    def _matmul(self, a: Array, b: Array, out: Array) -> None:
+        wide = accumulator(a.dtype)
         try:
-            self.xp.matmul(a, b, out=out)
+            if a.dtype == wide:
+                self.xp.matmul(a, b, out=out)
+            else:  # CuPy multiplies no bfloat16, and rounds what it adds in float16
+                out[...] = self.xp.matmul(a.astype(wide), b.astype(wide))
         except (ImportError, RuntimeError) as error:
             missing = _missing_library(error)
             if missing is None:
                 raise
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
+
+    def products(self) -> str:
+        """Who computes matrix products, and why."""
+        if self._lt is not None:
+            return f"cuBLASLt {self._lt.version} ({self._lt.path})"
+        return f"CuPy's matmul, which cannot be captured: {self._lt_problem}"
 
     def address(self, x: Array) -> int:
         address: int = x.data.ptr
@@ -504,15 +558,9 @@ class CupyRuntime(Runtime):
         interface: Any = lease.__array_interface__
         return self._at(lease.address, lease, interface["shape"], None, lease.dtype)
 
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        return self._at(holder.data.ptr + offset, holder, shape, strides, dtype)
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        address = holder.data.ptr + offset
+        return self._at(address, holder, place.shape, place.strides, place.dtype)
 
     def _at(
         self, address: int, owner: Any, shape: tuple[int, ...], strides: Any, dtype: Any

@@ -2,6 +2,9 @@
 
 For tests and for the curious; see cuda_host.h for what it shows and what it cannot. Arrays are
 NumPy's, filled with NaN or ones when made and fenced by guard bytes that every launch checks.
+
+In a process that runs under AddressSanitizer (LD_PRELOAD=libasan.so) kernels are compiled for it,
+and the guards are poisoned: reading them is then an error, too, which names the line.
 """
 
 from __future__ import annotations
@@ -22,11 +25,14 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..errors import BackendError
+from ..kernels.activation.reference import KINDS
 from ..kernels.spec import Array, accumulator
 from .backend import DType
+from .cublaslt import AUX_COLUMNS
+from .cuda_gemm import GemmPlan, Product
 from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
 from .pool import Lease
-from .recording import view
+from .recording import Place, view
 
 HEADER = Path(__file__).with_name("cuda_host.h")
 FLAGS = (
@@ -37,9 +43,15 @@ FLAGS = (
     "-fno-gnu-unique", "-Wl,-Bsymbolic",
 )  # fmt: skip
 MEMORY = 1 << 30  # bytes of the imaginary device
+SANITIZER_FLAGS = ("-fsanitize=address", "-g", "-fno-omit-frame-pointer")
 GUARD_BYTES = 64
+ALIGNMENT = 256  # of every allocation, as on a GPU
+SLACK = 1024  # room for that; and arrays above it are not recycled by NumPy, poison and all
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
+
+# What AddressSanitizer offers the process that it watches.
+_poison = getattr(ctypes.CDLL(None), "__asan_poison_memory_region", None)
 
 
 class _Launch(ctypes.Structure):
@@ -122,18 +134,23 @@ class SimulatedRuntime(Runtime):
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         self._refuse_capture("memory is allocated")
         size = prod(shape) * dtype.itemsize
-        block = np.full(size + 2 * GUARD_BYTES, GUARD, np.uint8)
-        inside = block[GUARD_BYTES : GUARD_BYTES + size]
+        memory = np.full(size + 2 * GUARD_BYTES + SLACK, GUARD, np.uint8)
+        self._guarded[id(memory)] = memory
+        fenced = _fenced(memory)
+        inside = fenced[GUARD_BYTES:-GUARD_BYTES]
+        if _poison is not None:
+            for guard in (fenced[:GUARD_BYTES], fenced[-GUARD_BYTES:]):
+                _poison(ctypes.c_void_p(guard.ctypes.data), ctypes.c_size_t(GUARD_BYTES))
         inside[...] = UNWRITTEN
-        self._guarded[id(block)] = block
         return inside.view(dtype).reshape(shape)
 
     def _check_guards(self, kernel: str, arguments: Sequence[Any], _: list[np.ndarray]) -> None:
         for place, x in enumerate(arguments):
-            block = self._guarded.get(id(_base(x)))
-            if block is not None and (
-                (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any()
-            ):
+            memory = self._guarded.get(id(_base(x)))
+            if memory is None:
+                continue
+            block = _fenced(memory)
+            if (block[:GUARD_BYTES] != GUARD).any() or (block[-GUARD_BYTES:] != GUARD).any():
                 raise BackendError(f"{kernel} wrote outside the array of its argument {place}")
 
     def asarray(self, host: np.ndarray) -> Array:
@@ -145,20 +162,10 @@ class SimulatedRuntime(Runtime):
         self._refuse_capture("an array is read back")
         return np.array(x)
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        self.issue(self._matmul, out, a, b)
-
-    def _matmul(self, out: Array, a: Array, b: Array) -> None:
-        wide = accumulator(a.dtype)
-
-        def run() -> None:
-            with np.errstate(all="ignore"):
-                if a.dtype == wide:
-                    np.matmul(a, b, out=out)
-                else:
-                    out[...] = a.astype(wide) @ b.astype(wide)
-
-        self._submit(run)
+    def plan(self, product: Product) -> GemmPlan | None:
+        if product.aux and product.n % AUX_COLUMNS:
+            return None
+        return SimulatedPlan(self, product)
 
     def address(self, x: Array) -> int:
         address: int = x.ctypes.data
@@ -172,15 +179,8 @@ class SimulatedRuntime(Runtime):
     def leased(self, lease: Lease) -> Array:
         return np.asarray(lease).view(lease.dtype)
 
-    def view(
-        self,
-        holder: Array,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        dtype: Any,
-    ) -> Array:
-        return view(holder, offset, shape, strides, dtype)
+    def view(self, holder: Array, offset: int, place: Place) -> Array:
+        return view(holder, offset, place)
 
     def graph(self, calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
         nodes: list[Callable[[], None]] = []
@@ -219,6 +219,58 @@ class SimulatedRuntime(Runtime):
     def memory_summary(self) -> str:
         held = sum(block.nbytes for block in self._guarded.values())
         return f"simulated device: {held / 2**20:.1f} MiB of arrays in use"
+
+
+class SimulatedPlan:
+    """A product by NumPy, with what cuBLASLt demands of its arrays."""
+
+    capturable = True
+
+    def __init__(self, runtime: SimulatedRuntime, product: Product) -> None:
+        self._runtime, self._product = runtime, product
+
+    def __call__(
+        self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
+        for x, aligned in zip((out, a, b, bias, aux), self._product.aligned, strict=True):
+            if x is not None and x.ctypes.data % aligned:
+                raise BackendError(f"{self}: an array is not aligned as it was for the plan")
+        for x, shape in ((bias, out.shape[-1:]), (aux, out.shape)):
+            if x is not None and (
+                x.shape != shape or x.dtype != out.dtype or not x.flags.c_contiguous
+            ):
+                raise BackendError(
+                    f"{self}: expected {shape}, {out.dtype}, found {x.shape}, {x.dtype}"
+                )
+        self._runtime._submit(partial(self._compute, out, a, b, bias, aux))
+
+    def _compute(
+        self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
+        epilogue, wide = self._product.epilogue, accumulator(a.dtype)
+        a, b = a.astype(wide, copy=False), b.astype(wide, copy=False)
+        with np.errstate(all="ignore"):
+            self._finish(np.matmul(a, b), epilogue, out, b, bias, aux)
+
+    @staticmethod
+    def _finish(
+        result: Array, epilogue: str, out: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
+        if epilogue == "bias_gradient":
+            assert bias is not None
+            bias[...] = b.sum(axis=0)
+        elif bias is not None:
+            result = result + bias
+        if aux is not None:
+            aux[...] = result
+        if epilogue.startswith("relu"):
+            result = np.maximum(result, 0)
+        elif epilogue.startswith("gelu_tanh"):
+            result = KINDS["gelu_tanh"][0](np, result, 0.0)
+        out[...] = result
+
+    def __str__(self) -> str:
+        return str(self._product)
 
 
 class SimulatedEvent:
@@ -270,6 +322,12 @@ class SimulatedStream:
         self._give(partial(np.copyto, out, x))
 
 
+def _fenced(memory: np.ndarray) -> np.ndarray:
+    """An array's bytes between its guards: the array begins where CUDA might have it begin."""
+    first = -(memory.ctypes.data + GUARD_BYTES) % ALIGNMENT
+    return memory[first : first + memory.size - SLACK]
+
+
 def _base(x: Any) -> Any:
     """What the memory of an array belongs to, through leases."""
     while True:
@@ -295,7 +353,7 @@ def _compile(text: str, kernels: dict[str, Signature], types: tuple[str, str]) -
             *(_entry(name, signature) for name, signature in kernels.items()),
         )
     )
-    flags = (*FLAGS, *types)
+    flags = (*FLAGS, *types, *(SANITIZER_FLAGS if _poison is not None else ()))
     key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

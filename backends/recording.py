@@ -453,7 +453,7 @@ class HostRecording(Recording):
         return partial(action.what, *arguments, **dict(action.attributes))
 
     def _view(self, holder: np.ndarray, offset: int, place: Place) -> np.ndarray:
-        return view(holder, offset, place.shape, place.strides, place.dtype)
+        return view(holder, offset, place)
 
     # Inputs
 
@@ -500,12 +500,10 @@ def _quietly(segments: list[Callable[[], None]]) -> Callable[[], None]:
     return run
 
 
-def view(
-    holder: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any
-) -> np.ndarray:
-    """An array in the memory of another one, which is contiguous."""
+def view(holder: np.ndarray, offset: int, place: Place) -> np.ndarray:
+    """The array of a place in the memory of another one, which is contiguous."""
     source: Any = holder.reshape(-1).view(np.uint8)
-    return np.ndarray(shape, dtype, source, offset, strides)
+    return np.ndarray(place.shape, place.dtype, source, offset, place.strides)
 
 
 def _address(x: Array) -> int:

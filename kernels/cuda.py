@@ -49,11 +49,17 @@ class Runtime(Protocol):
         """Start a kernel of `source`, compiled for elements of `dtype`."""
         ...
 
-    def gemm(self, out: Array, a: Array, b: Array) -> None:
-        """out = a b, of matrices or stacks of them; a and b may be transposed views.
-
-        Products of 16-bit a and b are added in float32; out is of their dtype, or float32.
-        """
+    def gemm(
+        self,
+        out: Array,
+        a: Array,
+        b: Array,
+        *,
+        epilogue: str = "none",
+        bias: Array | None = None,
+        aux: Array | None = None,
+    ) -> bool:
+        """out = a b with an epilogue, and whether there is one for these arrays."""
         ...
 
 

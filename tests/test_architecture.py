@@ -114,11 +114,11 @@ def test_import_is_light() -> None:
 
 
 def test_import_is_quick() -> None:
-    """Under 0.15 s over NumPy's own import; the best of five, since other work only adds."""
+    """Over NumPy's own import 0.1 s, threefold for noise; the best of five: other work only adds."""
     code = (
         "import time, numpy; t = time.perf_counter(); import tercet; print(time.perf_counter() - t)"
     )
-    assert min(float(run(code)) for _ in range(5)) < 0.15
+    assert min(float(run(code)) for _ in range(5)) < 0.3
 
 
 def test_py_typed_is_installed() -> None:

@@ -10,8 +10,10 @@ from ..cuda import (
     most_blocks,
     source_beside,
 )
+from ..elementwise.cuda import copy
 from ..reduction.cuda import reduce_parts
 from ..spec import Array
+from .layout import layout
 
 SOURCE = source_beside(__file__)
 # Rows that a thread adds up before it is worth cutting a column into another chunk.
@@ -30,6 +32,9 @@ def dense_forward(
     alpha: float,
     save_pre: bool,
 ) -> None:
+    epilogue = _epilogue(activation, bias is not None, pre is not None)
+    if epilogue and runtime.gemm(out, x, weight, epilogue=epilogue, bias=bias, aux=pre):
+        return
     z = out if pre is None else pre
     runtime.gemm(z, x, weight)
     if activation == "identity" and bias is None and pre is None:
@@ -37,6 +42,13 @@ def dense_forward(
     rows, columns = out.shape
     args = (out, pre, z, bias, rows, columns, NUMBER[activation], alpha)
     launch_elements(runtime, SOURCE, "bias_activation", out.dtype, out.size, *args)
+
+
+def _epilogue(activation: str, bias: bool, pre: bool) -> str | None:
+    """What a product may do of a layer on its way out, if anything."""
+    if activation == "gelu_tanh" or (activation == "relu" and not pre):
+        return f"{activation}_bias" if bias else activation
+    return "bias" if activation == "identity" and bias and not pre else None
 
 
 def dense_backward(
@@ -54,6 +66,14 @@ def dense_backward(
     alpha: float,
     needs: tuple[bool, bool, bool],
 ) -> None:
+    if (
+        dbias is not None
+        and dz is None
+        and dweight is not None
+        # Nothing to do but sums, which the product for the weights takes along.
+        and runtime.gemm(dweight, x.T, dout, epilogue="bias_gradient", bias=dbias)
+    ):
+        dweight = dbias = None
     if dbias is not None:
         _activation_and_bias(runtime, dz, dbias, dout, saved, activation, alpha)
     elif dz is not None:
@@ -97,7 +117,18 @@ def _activation_and_bias(
 
 
 def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:
-    runtime.gemm(out, a, b)
+    stack = out.shape[:-2]
+    runtime.gemm(out, _laid_out(runtime, a, stack), _laid_out(runtime, b, stack))
+
+
+def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...]) -> Array:
+    """x, or a copy in the order that products take, where its own order is another."""
+    if layout(x, stack) is not None:
+        return x
+    shape = x.shape if x.ndim == 2 else (*stack, *x.shape[-2:])
+    copied = runtime.workspace(shape, x.dtype)
+    copy(runtime, copied, x, dtype=x.dtype.name)
+    return copied
 
 
 LAUNCHERS: dict[str, Launcher] = {

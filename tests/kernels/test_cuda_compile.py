@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tercet import kernels
 from tercet.backends.cuda_runtime import CUPY_OPTIONS, OPTIONS, defines, expand, signatures
@@ -30,6 +31,10 @@ ELEMENTS = {
 # Double precision in float code: sin and cos of large numbers; the optimizer's learning rate and
 # step, and its sums of squares; the sums of an epoch.
 DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
+
+# Registers of a thread, by bytes of an element. A multiprocessor has 65,536 for up to 2048 threads;
+# half of these can be there at once, a quarter of those on eight bytes, to hide loads' latency.
+MOST_REGISTERS = {1: 64, 2: 64, 4: 64, 8: 128}
 
 # (text, options, folder, assembly) -> PTX if `assembly`, else what the assembler reports
 Compile = Callable[[str, tuple[str, ...], Path, bool], str]
@@ -96,6 +101,9 @@ def test_compiles_without_spilling(
         spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
         assert len(spills) >= len(signatures(source_of(name)))
         assert set(spills) == {("0", "0")}, report
+        used = [int(count) for count in re.findall(r"Used (\d+) registers", report)]
+        assert len(used) == len(spills)
+        assert max(used) <= MOST_REGISTERS[np.dtype(dtype).itemsize], report
 
 
 @pytest.mark.parametrize("name", [n for n in SOURCES if n.split("/")[0] not in DOUBLE_ALLOWED])

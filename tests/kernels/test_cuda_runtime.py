@@ -9,8 +9,12 @@ import pytest
 from tercet.backends.cuda_runtime import CupyRuntime
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.backends.pool import Lease, Pool
+from tercet.backends.recording import Place
 from tercet.errors import BackendError
 from tercet.kernels.activation.cuda import SOURCE
+from tercet.kernels.spec import HALVES, dtype_named
+
+from .conformance import finfo
 
 FLOAT = np.dtype("float32")
 
@@ -60,7 +64,9 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         cuda=SimpleNamespace(
             Device=lambda: device,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-            runtime=SimpleNamespace(memGetInfo=lambda: (5 << 20, 80 << 20)),
+            runtime=SimpleNamespace(
+                memGetInfo=lambda: (5 << 20, 80 << 20), runtimeGetVersion=lambda: 99000
+            ),
         ),
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
@@ -114,9 +120,26 @@ def test_a_missing_cublas_is_named(cupy: SimpleNamespace, monkeypatch: pytest.Mo
         raise ImportError("libcublas.so.12: cannot open shared object file")
 
     monkeypatch.setattr(cupy, "matmul", matmul)
+    monkeypatch.setattr(CupyRuntime, "address", lambda runtime, x: x.ctypes.data)
     x = np.ones((2, 2))
     with pytest.raises(BackendError, match=r"matrix product.*pip install nvidia-cublas-cu12"):
         CupyRuntime().gemm(x, x, x)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_16_bit_products_without_cublaslt(
+    cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """Added in float32, and left in it where the result is."""
+    monkeypatch.setattr(CupyRuntime, "address", lambda runtime, x: x.ctypes.data)
+    half = dtype_named(dtype)
+    x, out = np.ones((1, 5000), half), np.empty((1, 1), np.float32)
+    step = np.full((5000, 1), 1 + float(finfo(half).eps), half)
+    assert CupyRuntime().gemm(out, x, step)
+    assert out.item() == pytest.approx(5000 * step[0].item(), rel=1e-6)
+    rounded = np.empty((1, 1), half)
+    assert CupyRuntime().gemm(rounded, x, step)
+    assert rounded.item() == out.astype(half).item()
 
 
 def test_out_of_memory_says_what_was_asked_for_and_what_is_free(
@@ -216,7 +239,7 @@ def test_copies_name_both_sides_by_their_addresses(streams: SimpleNamespace) -> 
     work, copies = runtime.streams()
     assert runtime.streams()[1] is copies
     holder = runtime._at(1000, None, (8,), None, "float32")
-    inside = runtime.view(holder, 8, (2, 3), (12, 4), "float32")
+    inside = runtime.view(holder, 8, Place("input", 0, 8, (2, 3), (12, 4), "float32"))
     assert (inside.data.ptr, inside.nbytes, inside.data.mem.owner) == (1008, 24, holder)
     pinned = np.zeros((2, 3), np.float32)
     copies.copy(inside, pinned)
@@ -234,4 +257,5 @@ def test_an_array_of_a_recording_leads_back_to_its_lease(streams: SimpleNamespac
     array = runtime.leased(lease)
     assert runtime.address(array) == 4096
     assert runtime.owner(array) is lease
-    assert runtime.owner(runtime.view(array, 4, (1,), (4,), "float32")) is None
+    inside = runtime.view(array, 4, Place("block", 0, 4, (1,), (4,), "float32"))
+    assert runtime.owner(inside) is None

@@ -1,6 +1,7 @@
 """Whole training through the CuPy backend's own code, on the simulation of CUDA."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,13 @@ from tercet import backends
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.data import load_digits
+from tercet.kernels.activation.reference import KINDS
 from tercet.layers import Dense, Dropout
+from tercet.layers.dense import ROWWISE
 from tercet.models import Sequential
+from tercet.training import losses
+from tercet.training.losses import Loss
+from tercet.training.optimizers import Optimizer
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
 
@@ -93,3 +99,65 @@ def test_a_loop_by_hand_with_tensor_arithmetic() -> None:
             return seen
 
     np.testing.assert_allclose(run("cupy"), run("numpy"), rtol=1e-4)
+
+
+# --- Everything that an MLP is made of, two epochs each, replayed from the second one on ----------
+
+FEATURES, CLASSES, SMALL = 7, 3, 48
+BOTH = {"clip_norm": 0.5, "clip_value": 0.05}
+EVERY_OPTIMIZER = [
+    lambda: tc.SGD(lr=0.1),
+    lambda: tc.SGD(lr=0.05, momentum=0.9, weight_decay=1e-2, **BOTH),
+    lambda: tc.Adam(lr=0.01, weight_decay=1e-2, clip_value=0.01),
+    lambda: tc.AdamW(lr=0.01, **BOTH),
+    lambda: tc.RMSprop(lr=0.01, clip_norm=0.5),
+    lambda: tc.RMSprop(lr=0.01, momentum=0.9),
+    lambda: tc.Adagrad(lr=0.05, clip_value=0.02),
+]
+
+
+def losses_of(
+    name: str, activation: str = "relu", loss: Any = "cross_entropy", optimizer: Any = None
+) -> list[float]:
+    """Training and validation losses on data drawn anew, with a ragged last batch."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(SMALL, FEATURES))
+    y: np.ndarray = np.abs(x[:, :CLASSES]).argmax(axis=1)
+    outputs: list[Any] = [Dense(CLASSES)]
+    task = losses.get(loss).task  # type: ignore[attr-defined]
+    if task != "classification":
+        y = (x[:, :2] > 0).astype(np.float32)
+        outputs = [Dense(2, activation="sigmoid" if loss == "binary_cross_entropy" else None)]
+    with tc.use_backend(name):
+        tc.seed(2)
+        model = Sequential(Dense(12, activation=activation), Dropout(0.1), *outputs)
+        model.compile(optimizer() if optimizer else tc.SGD(lr=0.1, momentum=0.9), loss)
+        history = model.fit(x, y, epochs=3, batch_size=20, validation_data=(x, y), verbose=0)
+    return [*history["loss"], *history["val_loss"]]
+
+
+@pytest.mark.usefixtures("simulated")
+@pytest.mark.parametrize("activation", [*KINDS, *ROWWISE])
+def test_every_activation(activation: str) -> None:
+    ours, expected = (losses_of(name, activation) for name in ("cupy", "numpy"))
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("simulated")
+@pytest.mark.parametrize("loss", sorted(Loss.registry))
+def test_every_loss(loss: str) -> None:
+    ours, expected = (losses_of(name, loss=loss) for name in ("cupy", "numpy"))
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("simulated")
+@pytest.mark.parametrize("optimizer", EVERY_OPTIMIZER)
+def test_every_optimizer_and_clipping(optimizer: Any) -> None:
+    ours, expected = (losses_of(name, optimizer=optimizer) for name in ("cupy", "numpy"))
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+    assert len(set(ours)) == len(ours)
+
+
+def test_every_optimizer_is_listed() -> None:
+    made = {type(make()) for make in EVERY_OPTIMIZER}
+    assert made == set(Optimizer.registry.values())
