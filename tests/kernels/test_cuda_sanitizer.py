@@ -16,8 +16,8 @@ from tercet.backends.cupy_backend import CupyBackend
 
 def edit(text):
     # One number too far, of which nothing is kept.
-    right = "out[i] = REAL(x[i]);"
-    return text.replace(right, "out[i] = x[i + 1] > 0 ? REAL(x[i]) : REAL(x[i] + 0);")
+    right = "out[i] = STORED(x[i]);"
+    return text.replace(right, "out[i] = x[i + 1] > 0 ? STORED(x[i]) : STORED(x[i] + 0);")
 
 backend = CupyBackend(runtime=SimulatedRuntime(edit=EDIT))
 x = backend.asarray(np.ones(5, np.float32))
