@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import BackendError
 from ..kernels.dense.layout import Layout
 from ..kernels.spec import Array
-from .cuda_gemm import Product
+from .cuda_gemm import Product, Unserved
 
 # cudaDataType_t, and the cublasComputeType_t and type of factors for inputs of each dtype.
 DATA_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
@@ -85,10 +85,6 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         c_void_p, c_void_p, c_size_t, c_void_p,  # algorithm, workspace, its size, stream
     ),
 }  # fmt: skip
-
-
-class Unserved(Exception):
-    """cuBLASLt has no algorithm for a product."""
 
 
 def candidates(major: int) -> Iterator[str]:

@@ -31,6 +31,10 @@ EPILOGUES = (
 MOST_ALIGNED = 256
 
 
+class Unserved(Exception):
+    """A library cannot compute what it was asked for a plan of."""
+
+
 @dataclass(frozen=True)
 class Product:
     """One product: everything but the addresses. `aligned` is to how many bytes these are, each."""

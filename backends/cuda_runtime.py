@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,8 +25,9 @@ from ..kernels import observing
 from ..kernels.elementwise.cuda import fill
 from ..kernels.spec import Array, accumulator
 from .backend import DType
-from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan, Unserved
-from .cuda_gemm import GemmPlan, MatmulPlan, Product, describe
+from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
+from .cudnn_plans import Convolution, CudnnPlan
 from .pool import Lease
 from .recording import Place
 
@@ -236,6 +238,7 @@ class Runtime(ABC):
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
         self._plans: dict[Product, GemmPlan | None] = {}
+        self._convolutions: dict[Convolution, Callable[..., None] | None] = {}
 
     def launch(
         self,
@@ -319,6 +322,32 @@ class Runtime(ABC):
     @abstractmethod
     def plan(self, product: Product) -> GemmPlan | None:
         """What computes a product; None if this runtime has not its epilogue."""
+
+    def convolve(
+        self,
+        out: Array,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        **options: Any,
+    ) -> bool:
+        """out = the convolution (kernels/convolution/reference.py), by a plan of the runtime's own.
+
+        Returns whether it has one; if not, nothing was done, and our own kernel serves.
+        """
+        convolution = Convolution(
+            x.shape, weight.shape, out.shape, out.dtype.name, bias is not None, **options
+        )
+        if convolution not in self._convolutions:
+            self._convolutions[convolution] = self.convolution_plan(convolution)
+        plan = self._convolutions[convolution]
+        if plan is not None:
+            self.issue(plan, out, x, weight, bias)
+        return plan is not None
+
+    def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
+        """plan(out, x, weight, bias), comparable and fixed in memory; None without one."""
+        return None
 
     # Recorded steps (cuda_recording.py)
 
@@ -475,6 +504,14 @@ class CupyRuntime(Runtime):
             self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         except BackendError as error:
             self._lt_problem = str(error)
+        self._cudnn: Any = None
+        self._cudnn_handle: Any = None
+        try:
+            self._cudnn = import_module("cudnn")
+            self._cudnn.backend_version()
+        except (ImportError, OSError, RuntimeError) as error:
+            self._cudnn = None
+            self._cudnn_problem = f'cuDNN does not load ({error}); pip install "tercet[cudnn]"'
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
@@ -539,6 +576,23 @@ class CupyRuntime(Runtime):
             if missing is None:
                 raise
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
+
+    def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
+        cudnn = self._cudnn
+        if cudnn is None:
+            return None
+        if self._cudnn_handle is None:
+            self._cudnn_handle = cudnn.create_handle()
+        try:
+            return CudnnPlan(cudnn, self._cudnn_handle, self.xp, convolution)
+        except Unserved:
+            return None
+
+    def convolutions(self) -> str:
+        """Who computes convolutions, and why."""
+        if self._cudnn is not None:
+            return f"cuDNN, by nvidia-cudnn-frontend {self._cudnn.__version__}"
+        return f"tercet's own kernel: {self._cudnn_problem}"
 
     def products(self) -> str:
         """Who computes matrix products, and why."""

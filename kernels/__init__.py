@@ -9,6 +9,7 @@ from .spec import Kernel
 
 FAMILIES = (
     "activation",
+    "convolution",
     "dense",
     "dropout",
     "elementwise",

@@ -62,6 +62,12 @@ class Runtime(Protocol):
         """out = a b with an epilogue, and whether there is one for these arrays."""
         ...
 
+    def convolve(
+        self, out: Array, x: Array, weight: Array, bias: Array | None, **options: Any
+    ) -> bool:
+        """out = the convolution (kernels/convolution), and whether the runtime computes it."""
+        ...
+
 
 Launcher = Callable[..., None]
 

@@ -114,7 +114,7 @@ def test_import_is_light() -> None:
 
 
 def test_import_is_quick() -> None:
-    """Over NumPy's own import 0.1 s, threefold for noise; the best of five: other work only adds."""
+    """0.1 s over NumPy's own import, threefold for noise; the best of five: others' work adds."""
     code = (
         "import time, numpy; t = time.perf_counter(); import tercet; print(time.perf_counter() - t)"
     )

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 from tercet.backends import cublaslt
-from tercet.backends.cublaslt import CublasLt, LtPlan, Operation, Unserved
-from tercet.backends.cuda_gemm import EPILOGUES, MatmulPlan, Product, describe
+from tercet.backends.cublaslt import CublasLt, LtPlan, Operation
+from tercet.backends.cuda_gemm import EPILOGUES, MatmulPlan, Product, Unserved, describe
 from tercet.backends.cuda_simulation import SimulatedRuntime
 from tercet.errors import BackendError, ShapeError
 from tercet.kernels.activation.reference import KINDS

@@ -48,7 +48,7 @@ COOPERATING = (
     "softmax_forward", "softmax_backward", "cross_entropy_forward", "cross_entropy_backward",
     "soft_cross_entropy_forward", "soft_cross_entropy_backward", "pointwise_loss_forward",
     "reduce_forward", "reduce_backward", "argreduce", "dense_backward", "scatter_add_rows",
-    "adam_update", "sum_of_squares", "penalty_forward",
+    "adam_update", "sum_of_squares", "penalty_forward", "convolution",
 )  # fmt: skip
 
 
@@ -79,6 +79,8 @@ BARRIERS = (
     ("reduction", 2, ("reduce_forward",)),
     ("reduction", 3, ("reduce_forward",)),
     ("optimizer", 4, ("adam_update",)),
+    ("convolution", 4, ("convolution",)),
+    ("convolution", 5, ("convolution",)),
 )
 
 
