@@ -11,7 +11,7 @@ from ..cuda import (
     source_beside,
 )
 from ..elementwise.cuda import copy
-from ..reduction.cuda import reduce
+from ..reduction.cuda import reduce_parts
 from ..spec import Array
 from .layout import layout
 
@@ -110,10 +110,10 @@ def _activation_and_bias(
         (tiles, chunks),
         block,
         (dz, partials, dout, saved, rows, columns, NUMBER[activation], alpha),
-        shared=runtime.block * dout.dtype.itemsize,
+        shared=runtime.block * dbias.dtype.itemsize,
     )
     if chunks > 1:
-        reduce(runtime, dbias, partials, (1, chunks, columns), "sum")
+        reduce_parts(runtime, dbias, partials, (1, chunks, columns), "sum")
 
 
 def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tercet.backends import Backend
+from tercet.backends import Backend, get_backend
 from tercet.errors import DTypeError
 from tercet.kernels import TABLE
 from tercet.kernels.activation.reference import FROM_INPUT
-from tercet.kernels.spec import FLOATS, Kernel
+from tercet.kernels.spec import FLOATS, HALVES, Kernel, dtype_named
 
 from .conformance import SPECIAL, cast, compare, gradient_pairs, oracle, run, samples
 
@@ -157,10 +157,17 @@ def test_backward_is_the_derivative_of_forward(
 
 
 def test_undeclared_dtypes_are_refused(backend: Backend) -> None:
-    x = backend.asarray(np.ones((2, 2), np.float16))
-    with pytest.raises(
-        DTypeError, match=r"softmax_forward takes .*float32 or float64; found x float16"
-    ):
+    x = backend.asarray(np.ones((2, 2), np.longdouble))
+    with pytest.raises(DTypeError, match=r"softmax_forward .* takes .*float64.*; found x float128"):
+        backend.ops.softmax_forward(x)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_16_bits_are_refused_where_no_kernel_takes_them(dtype: str) -> None:
+    backend = get_backend("numpy")
+    x = backend.asarray(np.ones((2, 2), dtype_named(dtype)))
+    message = f"softmax_forward on the numpy backend takes .*float32 or float64; found x {dtype}"
+    with pytest.raises(DTypeError, match=message):
         backend.ops.softmax_forward(x)
 
 
