@@ -555,12 +555,14 @@ class CupyRuntime(Runtime):
         return host
 
     def plan(self, product: Product) -> GemmPlan | None:
-        if self._lt is not None:
+        if self._lt is None:
+            why = self._lt_problem
+        else:
             try:
                 return LtPlan(self._lt, product, self._workspace, self.xp)
-            except Unserved:
-                pass
-        return MatmulPlan(self._matmul, product) if product.epilogue == "none" else None
+            except Unserved as refusal:
+                why = str(refusal)
+        return MatmulPlan(self._matmul, product, why) if product.epilogue == "none" else None
 
     @property
     def _workspace(self) -> Array:

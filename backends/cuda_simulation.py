@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -29,8 +30,8 @@ from ..errors import BackendError
 from ..kernels.activation.reference import KINDS
 from ..kernels.spec import Array, accumulator
 from .backend import DType
-from .cublaslt import AUX_COLUMNS
-from .cuda_gemm import GemmPlan, Product
+from .cublaslt import demand
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
 from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
 from .pool import Lease
 from .recording import Place, view
@@ -167,8 +168,10 @@ class SimulatedRuntime(Runtime):
         return np.array(x)
 
     def plan(self, product: Product) -> GemmPlan | None:
-        if product.aux and product.n % AUX_COLUMNS:
-            return None
+        try:
+            demand(product)
+        except Unserved as why:
+            return MatmulPlan(np.matmul, product, str(why)) if product.epilogue == "none" else None
         return SimulatedPlan(self, product)
 
     def address(self, x: Array) -> int:
@@ -239,9 +242,14 @@ class SimulatedPlan:
     def __call__(
         self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
     ) -> None:
-        for x, aligned in zip((out, a, b, bias, aux), self._product.aligned, strict=True):
-            if x is not None and x.ctypes.data % aligned:
-                raise BackendError(f"{self}: an array is not aligned as it was for the plan")
+        made_for = self._product
+        found = describe(
+            self._runtime.address, out, a, b, bias, aux, made_for.epilogue, made_for.tf32
+        )
+        if replace(found, aligned=made_for.aligned) != made_for:
+            raise BackendError(f"{self}: the plan is given the arrays of another, {found!r}")
+        if any(now < then for now, then in zip(found.aligned, made_for.aligned, strict=True)):
+            raise BackendError(f"{self}: an array is not aligned as it was for the plan")
         for x, shape in ((bias, out.shape[-1:]), (aux, out.shape)):
             if x is not None and (
                 x.shape != shape or x.dtype != out.dtype or not x.flags.c_contiguous

@@ -1,5 +1,11 @@
 """Launchers of dense/cuda.cu, around the runtime's matrix product."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
 from ..activation.cuda import NUMBER, activation_backward
 from ..cuda import (
     Launcher,
@@ -118,16 +124,19 @@ def _activation_and_bias(
 
 def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:
     stack = out.shape[:-2]
-    runtime.gemm(out, _laid_out(runtime, a, stack), _laid_out(runtime, b, stack))
+    a, b = (_laid_out(runtime, x, stack, out.dtype) for x in (a, b))
+    runtime.gemm(out, a, b)
 
 
-def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...]) -> Array:
-    """x, or a copy in the order that products take, where its own order is another."""
-    if layout(x, stack) is not None:
+def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...], wanted: np.dtype[Any]) -> Array:
+    """x, or a copy in the order and dtype that products take, where its own are others."""
+    # Whole numbers beside floats become floats, never the other way round.
+    dtype = wanted if np.can_cast(x.dtype, wanted, "same_kind") else x.dtype
+    if x.dtype == dtype and layout(x, stack) is not None:
         return x
     shape = x.shape if x.ndim == 2 else (*stack, *x.shape[-2:])
-    copied = runtime.workspace(shape, x.dtype)
-    copy(runtime, copied, x, dtype=x.dtype.name)
+    copied = runtime.workspace(shape, dtype)
+    copy(runtime, copied, x, dtype=dtype.name)
     return copied
 
 

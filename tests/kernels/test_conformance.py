@@ -5,7 +5,8 @@ import pytest
 from tercet.backends import Backend, get_backend
 from tercet.errors import DTypeError
 from tercet.kernels import TABLE
-from tercet.kernels.activation.reference import FROM_INPUT
+from tercet.kernels.activation.reference import FROM_INPUT, KINDS
+from tercet.kernels.activation.spec import ALPHA
 from tercet.kernels.spec import FLOATS, HALVES, Kernel, dtype_named
 
 from .conformance import SPECIAL, cast, compare, gradient_pairs, oracle, run, samples
@@ -75,6 +76,18 @@ def test_special_values(backend: Backend, kernel: Kernel, dtype: str) -> None:
             f"{kernel.name} {sample.attributes}: {value[~close][:4]} for {want[~close][:4]} at "
             f"{[x[~close][:4] for x in inputs]}"
         )
+
+
+@pytest.mark.parametrize("activation", list(KINDS))
+def test_nan_reaches_through_a_dense_layer(backend: Backend, activation: str) -> None:
+    """Also where a library applies the activation: a maximum of its own could drop it."""
+    x, weight, bias = (np.ones(shape, np.float32) for shape in ((3, 8), (8, 16), (16,)))
+    x[1, 2] = np.nan
+    alpha = ALPHA.get(activation, 0.0)
+    out, _ = backend.ops.dense_forward(
+        *map(backend.asarray, (x, weight, bias)), activation=activation, alpha=alpha, save_pre=False
+    )
+    np.testing.assert_array_equal(np.isnan(backend.to_numpy(out)).all(axis=1), [False, True, False])
 
 
 @pytest.mark.parametrize(("forward", "backward"), gradient_pairs(), ids=lambda k: k.name)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tercet import kernels
 from tercet.backends import Backend
+from tercet.backends.cuda_gemm import GemmPlan, Product
 from tercet.backends.cuda_runtime import expand
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cupy_backend import CupyBackend
@@ -22,6 +23,7 @@ from .test_conformance import (  # noqa: F401 - collected here, for this module'
     test_agrees_with_the_float64_reference,
     test_backward_is_the_derivative_of_forward,
     test_mixed_dtypes_are_refused,
+    test_nan_reaches_through_a_dense_layer,
     test_special_values,
     test_takes_non_contiguous_inputs,
     test_undeclared_dtypes_are_refused,
@@ -67,6 +69,17 @@ def check_everything(backend: Backend, names: tuple[str, ...] = COOPERATING) -> 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_agrees_in_every_order_of_threads(seed: int) -> None:
     check_everything(CupyBackend(runtime=SimulatedRuntime(seed)))
+
+
+class Plain(SimulatedRuntime):
+    """A device whose products do nothing to their results, as without cuBLASLt."""
+
+    def plan(self, product: Product) -> GemmPlan | None:
+        return super().plan(product) if product.epilogue == "none" else None
+
+
+def test_dense_layers_need_no_epilogues() -> None:
+    check_everything(CupyBackend(runtime=Plain()), ("dense_forward", "dense_backward"))
 
 
 # --- Broken on purpose ---------------------------------------------------------------------------
