@@ -76,7 +76,8 @@ class Trainer:
         self.batch_size = 0
         self.samples = 0
         self.mean = RunningMean()
-        self.forget_steps()
+        self._train_batch = CapturedBatch(self, train=True)
+        self._evaluate_batch = CapturedBatch(self, train=False)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -189,9 +190,9 @@ class Trainer:
         return loss if penalty is None else loss + penalty
 
     def forget_steps(self) -> None:
-        """Let go of recorded steps, of resident data, and of the memory of both."""
-        self._train_batch = CapturedBatch(self, train=True)
-        self._evaluate_batch = CapturedBatch(self, train=False)
+        """Let go of recorded steps and of their memory."""
+        self._train_batch.forget()
+        self._evaluate_batch.forget()
 
     def _reset(self) -> None:
         self.mean.reset()
@@ -280,6 +281,10 @@ class CapturedBatch:
         if compile != self._captured.compile:
             self._captured = Captured(self._batch, compile=compile, strict=False)
         changed()
+
+    def forget(self) -> None:
+        """Let go of what was recorded; data on the device stay."""
+        self._captured.reset()
 
     def over(self, loader: DataLoader) -> Iterator[int]:
         """Go through an epoch; yields the number of each batch when it is done."""

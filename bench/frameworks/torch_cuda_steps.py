@@ -28,7 +28,6 @@ def build(case: Case, mode: str, precision: str, device: str) -> Job:
     if device == "cuda" and not torch.cuda.is_available():
         raise NotHere(f"PyTorch {torch.__version__} finds no usable GPU")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     model = model_of(torch, case).to(device)
     inputs, classes = batch(case)
     x, y = torch.from_numpy(inputs).to(device), torch.from_numpy(classes).to(device)

@@ -31,10 +31,10 @@ SHARES = (
     ("card", "the card", 2),
     ("limits", "what the device can do at most", 6),
     ("replay", "captured steps against eager ones", 6),
-    ("tests", "tests marked gpu", 14),
-    ("steps", "training steps", 54),
-    ("kernels", "kernels", 9),
-    ("sanitizer", "kernels under compute-sanitizer", 9),
+    ("tests", "tests marked gpu", 13),
+    ("steps", "training steps", 59),
+    ("kernels", "kernels", 7),
+    ("sanitizer", "kernels under compute-sanitizer", 7),
 )
 NOT_RUN = {"status": "not run", "why": "the run ended before"}
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-from ...backends.cuda_device import card, libraries
-from .processes import serve
+from ...backends.cuda_device import card
+from ...errors import BackendError
+from .processes import device, serve
 
 
 def describe() -> dict[str, Any]:
-    """As JSON keeps it."""
-    found = card()
-    return found.to_json() | {"libraries": [asdict(x) for x in libraries(found.runtime)]}
+    """The card, and what `tercet info` says of it and of its libraries."""
+    found = card().to_json()
+    try:
+        lines = device(simulate=False).description()
+    except BackendError as error:  # no kernel can be compiled: all that is left is its name
+        lines = [str(error)]
+    return found | {"description": lines}
 
 
 def functions(options: dict[str, Any]) -> dict[str, Callable[..., Any]]:

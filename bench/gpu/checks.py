@@ -75,9 +75,11 @@ def _pytest(
         try:
             status: int | None = process.wait(deadline.left)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             status = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         output.seek(0)
         return output.read(), status
 

@@ -15,6 +15,7 @@ from ..worker import measure
 from .processes import Deadline, Process, device, serve
 from .replay import PRECISIONS
 from .scale import GPU, MINIATURE, Scale
+from .steps import host
 
 
 def cases(scale: Scale) -> Iterator[tuple[OpCase, str]]:
@@ -86,7 +87,7 @@ def functions(options: dict[str, Any]) -> dict[str, Callable[..., Any]]:
         outputs = result if isinstance(result, tuple) else (result,)
         moved = bytes_of(case, made, outputs)
         job = Job(run, np.asarray, lambda _: backend.synchronize())
-        return {"bytes": moved, "seconds": measure(job, scale.seconds)}
+        return {"bytes": moved, "seconds": measure(job, scale.seconds), "host": host(job)}
 
     return {"time": timed}
 

@@ -10,6 +10,7 @@ from ..svg import seconds as in_words
 from ..tables import NONE, Table, markdown
 from .limits import most
 
+HOST_BOUND = 0.8  # of a time that is the host's share from which on the kernel waits for it
 TITLES = {
     "card": "The card",
     "limits": "What the device can do at most",
@@ -50,16 +51,8 @@ def _limits(result: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _card(found: dict[str, Any], limits: Any) -> Iterator[str]:
-    gib = 2.0**30
-    yield (
-        f"{found['name']}, compute capability {found['capability']}, {found['multiprocessors']} "
-        f"multiprocessors, {found['memory'] / gib:.1f} GiB; driver for CUDA {found['driver']}, "
-        f"runtime CUDA {found['runtime']}, CuPy {found['cupy']}."
-    )
-    yield ""
-    for library in found["libraries"]:
-        where = library["path"] or f"missing: pip install {library['wheel']}"
-        yield f"- {library['name']} ({library['purpose']}): {where}"
+    for line in found["description"]:
+        yield f"- {line}"
     yield ""
 
 
@@ -151,9 +144,11 @@ def _kernels(found: list[dict[str, Any]], limits: dict[str, Any] | None) -> Iter
         rows.append(
             [title, in_words(time), f"{record['bytes'] / time / 1e9:.0f}",
              f"{record['flops'] / time / 1e12:.3g}" if record["flops"] else NONE,
-             NONE if share is None else f"{100 * share:.0f} %"]
+             NONE if share is None else f"{100 * share:.0f} %", in_words(record["host"])]
         )  # fmt: skip
-    columns = ("kernel", "time", "GB/s", "TFLOP/s", "of limit")
+        if record["host"] > HOST_BOUND * time:
+            notes.append(f"{title}: the host's time, not the kernel's")
+    columns = ("kernel", "time", "GB/s", "TFLOP/s", "of limit", "host")
     yield markdown(Table("Share of the device's limits", columns, rows, notes))
 
 

@@ -40,8 +40,9 @@ class Process:
     """`python -m tercet.bench.gpu.<module> options`, which serves the functions of that module."""
 
     def __init__(self, module: str, simulate: bool, **options: Any) -> None:
+        self._caches = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         command = [sys.executable, "-m", f"{__package__}.{module}"]
-        content = json.dumps({"simulate": simulate} | options)
+        content = json.dumps({"simulate": simulate, "caches": self._caches.name} | options)
         self._worker = Worker([*command, content], len(processors()))
 
     def send(self, do: str, **arguments: Any) -> None:
@@ -71,6 +72,7 @@ class Process:
 
     def close(self) -> None:
         self._worker.close()
+        self._caches.cleanup()
 
 
 @contextmanager
@@ -101,20 +103,20 @@ def serve(make: Callable[[dict[str, Any]], dict[str, Callable[..., Any]]]) -> No
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in CACHES:
-            os.environ[name] = os.path.join(folder, name)
-        functions: dict[str, Callable[..., Any]] | None = None
-        for line in sys.stdin:
-            request = json.loads(line)
-            try:
-                if functions is None:
-                    functions = make(json.loads(sys.argv[1]))
-                answer = {"result": functions[request["do"]](**request["with"])}
-            except NotHere as why:
-                answer = {"not_here": str(why)}
-            except Exception as error:  # whatever a framework raises belongs into the result
-                text = " ".join(str(error).split())
-                answer = {"failed": f"{type(error).__name__}: {text[:500]}"}
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
+    options = json.loads(sys.argv[1])
+    for name in CACHES:
+        os.environ[name] = os.path.join(options["caches"], name)
+    functions: dict[str, Callable[..., Any]] | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if functions is None:
+                functions = make(options)
+            answer = {"result": functions[request["do"]](**request["with"])}
+        except NotHere as why:
+            answer = {"not_here": str(why)}
+        except Exception as error:  # whatever a framework raises belongs into the result
+            text = " ".join(str(error).split())
+            answer = {"failed": f"{type(error).__name__}: {text[:500]}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()

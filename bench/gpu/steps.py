@@ -34,6 +34,7 @@ VARIANTS = (
 # Relative, between the losses of the first steps: that of float32 is bench/measure.py's; the others
 # allow what their operands are rounded to, 2^-11 and 2^-8, at each of a dozen products.
 TOLERANCE = {"float32": 1e-3, "tf32": 12 * 2.0**-11, "bfloat16": 12 * 2.0**-8}
+FIRST = 3  # times as much time for the first case of a process, which loads and compiles most
 BURST = 8  # steps whose launches are timed without waiting for them: far from filling a queue
 BURSTS = 5
 GRACE = 10.0  # seconds beyond the time in which a turn that was begun may end
@@ -44,7 +45,7 @@ def run(
 ) -> list[dict[str, Any]]:
     """One record a precision and a case; `keep` is given all of them after each."""
     records: list[dict[str, Any]] = []
-    cells = len(PRECISIONS) * len(scale.cases)
+    shares = [FIRST, *([1] * (len(scale.cases) - 1))] * len(PRECISIONS)
     for precision in PRECISIONS:
         processes: dict[str, Process] = {}
         try:
@@ -52,8 +53,9 @@ def run(
                 record = record_of(case) | {"precision": precision, "failed": {}}
                 records.append(record)
                 _start(processes, record, simulate)
-                _cell(scale, case, processes, record, deadline.share(cells))
-                cells -= 1
+                mine = Deadline(deadline.left * shares[0] / sum(shares))
+                _cell(scale, case, processes, record, mine)
+                del shares[0]
                 keep(records)
         finally:
             for process in processes.values():
@@ -81,7 +83,7 @@ def _cell(
     deadline: Deadline,
 ) -> None:
     """Make one case ready in every process that is alive, then time it in turns."""
-    turns = scale.rounds * (scale.seconds + 0.1) * len(processes)
+    turns = scale.rounds * (scale.seconds + 0.05) * len(processes)
     building = Deadline(max(deadline.left - turns, deadline.left / 2))
     for names in _together(processes):
         for name in names:

@@ -114,6 +114,26 @@ def test_without_time_every_part_says_so(tmp_path: Path) -> None:
     assert {r["failed"] for r in parts["kernels"]["found"]} == {"not run: the time was over"}
 
 
+@simulated
+def test_a_run_that_is_killed_loses_little(tmp_path: Path) -> None:
+    arguments = ["--simulate", "--folder", str(tmp_path)]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tercet.bench.gpu", *arguments], stderr=subprocess.DEVNULL
+    )
+    parts: dict[str, Any] = {}
+    while running.poll() is None and parts.get("limits", {}).get("status") != "done":
+        time.sleep(0.1)
+        for path in tmp_path.glob("*.json"):
+            parts = json.loads(path.read_text())["parts"]
+    running.kill()
+    running.wait()
+    assert parts["limits"]["status"] == "done"
+    [path] = tmp_path.glob("*.json")
+    assert json.loads(path.read_text())["parts"]["limits"] == parts["limits"]
+    assert parts["sanitizer"]["status"] == "not run"
+    assert "Not run: the run ended before." in path.with_suffix(".md").read_text()
+
+
 @pytest.mark.skipif("cupy" in usable(), reason="this machine has a GPU")
 def test_without_a_gpu_it_is_one_line() -> None:
     ran = command()

@@ -5,6 +5,7 @@ And a test of that test: kernels that are broken on purpose are seen.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,38 @@ class OneBlockShort(SimulatedRuntime):
 def test_a_grid_that_is_off_by_one_is_caught() -> None:
     with pytest.raises(AssertionError, match=r"output d\w+ is off"):
         check_everything(CupyBackend(runtime=OneBlockShort(1)), ("dense_backward",))
+
+
+class WrongArguments(SimulatedRuntime):
+    """A runtime whose launcher of softmax gives arguments of another type."""
+
+    def __init__(self, wrong: Callable[[Any], Any]) -> None:
+        super().__init__(1)
+        self.wrong = wrong
+
+    def launch(self, source, kernel, dtype, grid, block, args, shared=0):  # type: ignore
+        if kernel == "softmax_forward":
+            args = tuple(map(self.wrong, args))
+        super().launch(source, kernel, dtype, grid, block, args, shared)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            lambda x: float(x) if type(x) is int else x,
+            "rows .i64. must be a scalar of int64; found float",
+        ),
+        (
+            lambda x: x.view(np.int32) if isinstance(x, np.ndarray) else x,
+            r"out .REAL\*. must be an array of float32; found an array of int32",
+        ),
+    ],
+    ids=["number", "array"],
+)
+def test_an_argument_of_a_wrong_type_is_caught(wrong: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(DTypeError, match=f"softmax_forward: argument {message}"):
+        check_everything(CupyBackend(runtime=WrongArguments(wrong)), ("softmax_forward",))
 
 
 def test_threads_that_miss_a_barrier_are_caught() -> None:

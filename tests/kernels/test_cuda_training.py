@@ -1,5 +1,7 @@
 """Whole training through the CuPy backend's own code, on the simulation of CUDA."""
 
+import re
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from tercet import backends
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.data import load_digits
+from tercet.errors import OutOfMemoryError
 from tercet.kernels.activation.reference import KINDS
 from tercet.layers import Dense, Dropout
 from tercet.layers.dense import ROWWISE
@@ -161,3 +164,36 @@ def test_every_optimizer_and_clipping(optimizer: Any) -> None:
 def test_every_optimizer_is_listed() -> None:
     made = {type(make()) for make in EVERY_OPTIMIZER}
     assert made == set(Optimizer.registry.values())
+
+
+class SmallDevice(SimulatedRuntime):
+    """A device of 256 KiB."""
+
+    memory = 1 << 18
+
+    def free_bytes(self) -> int:
+        return self.memory - sum(block.nbytes for block in self._guarded.values())
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        if prod(shape) * dtype.itemsize > self.free_bytes():
+            raise OutOfMemoryError(f"out of GPU memory: an array of shape {shape}")
+        return super().empty(shape, dtype)
+
+
+@pytest.mark.parametrize("capture", [True, False])
+def test_a_batch_too_large_for_the_device(capture: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1024 samples with 32 hidden units take 128 KiB an array; the data set is on the device."""
+    monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=SmallDevice()))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2048, 8)).astype(np.float32), rng.integers(0, 3, 2048)
+    with tc.use_backend("cupy"):
+        model = Sequential(Dense(32, activation="relu"), Dense(3))
+        model.compile("sgd", "cross_entropy")
+        with pytest.raises(OutOfMemoryError, match="out of GPU memory: an array of") as error:
+            model.fit(x, y, batch_size=2048, verbose=0, capture=capture)
+        found = re.search(r"batch_size=2048 do not fit; batch_size=(\d+) does", str(error.value))
+        assert found is not None, str(error.value)
+        size = int(found[1])
+        assert 128 <= size < 2048
+        history = model.fit(x, y, batch_size=size, epochs=2, verbose=0, capture=capture)
+    assert np.isfinite(history["loss"]).all()
