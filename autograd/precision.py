@@ -24,7 +24,7 @@ PRECISIONS = ("float32", "tf32", *HALVES)
 
 
 class _Mode(threading.local):
-    """Each thread's own: the 16-bit dtype in use, what enclosing blocks found, copies of leaves."""
+    """Each thread's own: the dtype in use, what enclosing blocks found, copies of parameters."""
 
     def __init__(self) -> None:
         self.dtype: DType | None = None
@@ -80,7 +80,7 @@ def current() -> str:
 
 
 def forget() -> None:
-    """Drop the 16-bit copies of leaves: their values are about to change, or have."""
+    """Drop the 16-bit copies of parameters: their values are about to change, or have."""
     _mode.copies.clear()
 
 
@@ -101,11 +101,11 @@ def half_of(*operands: Tensor | None) -> DType | None:
 def rounded(t: Tensor | None, dtype: DType) -> Array | None:
     """The array of `t` in a 16-bit dtype.
 
-    A leaf is rounded once and kept; with it all parameters in the same flat buffer, in one kernel.
+    A parameter is rounded once and kept; with it all in the same flat buffer, in one kernel.
     """
     if t is None or t.data.dtype == dtype:
         return None if t is None else t.data
-    if t.node is not None:
+    if t.node is not None or not t.requires_grad:
         return t.backend.ops.copy(t.data, dtype=dtype.name)
     whole, start = t.whole()
     held = _mode.copies.get((id(whole), dtype))

@@ -207,6 +207,16 @@ def test_parameters_that_change_inside_a_block_are_rounded_anew(backend: Backend
         assert layer(x).item() == 8.0
 
 
+def test_data_is_not_kept_until_the_end_of_a_block(backend: Backend) -> None:
+    layer = Dense(512, 4)
+    used = []
+    with tc.autocast("bfloat16"), tc.no_grad():
+        for _ in range(4):
+            layer(tc.ones(512, 512))  # 1 MiB, and half of that in 16 bits
+            used.append(backend.memory_summary())
+    assert len(set(used)) == 1
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 def test_a_step_neither_reads_back_nor_copies_in(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, dtype: str
