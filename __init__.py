@@ -10,6 +10,7 @@ from . import autograd, backends, data, errors, layers, models, training
 from .autograd import (
     Tensor,
     as_tensor,
+    autocast,
     capture,
     from_dlpack,
     get_default_dtype,
@@ -96,6 +97,7 @@ from .training.optimizers import (
     clip_grad_norm_,
     clip_grad_value_,
 )
+from .training.scaling import LossScaler
 from .training.schedules import (
     CosineAnnealingLR,
     CosineLR,
@@ -129,6 +131,7 @@ __all__ = [
     "LambdaCallback",
     "LambdaLR",
     "LinearWarmup",
+    "LossScaler",
     "MAELoss",
     "MSELoss",
     "ModelCheckpoint",
@@ -146,6 +149,7 @@ __all__ = [
     "__version__",
     "arange",
     "as_tensor",
+    "autocast",
     "autograd",
     "backends",
     "binary_cross_entropy",

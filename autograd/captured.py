@@ -13,6 +13,8 @@ from ..backends import recording as recordings
 from ..backends.pool import Pool
 from ..backends.recording import Recorder, Recording
 from ..errors import CaptureError, OptionError
+from . import precision
+from .dtypes import is_float
 from .tape import is_grad_enabled
 from .tensor import Tensor, tensor
 
@@ -65,7 +67,9 @@ class Captured:
         key, arrays = self._key(arguments, options)
         for entry in self._recordings.get(key, ()):
             if entry.holds():
-                return entry.replay(arrays, copied)
+                result = entry.replay(arrays, copied)
+                precision.forget()  # replays do not tell which parameters they change
+                return result
         return self._record(key, arguments, options)
 
     @property
@@ -84,7 +88,7 @@ class Captured:
     ) -> tuple[Any, list[Array | np.ndarray]]:
         """What must be equal for a recording to apply, and the arrays among the arguments."""
         arrays: list[Any] = []
-        key: list[Any] = [is_grad_enabled()]
+        key: list[Any] = [is_grad_enabled(), precision.current()]
         for value in (*arguments, *options.values()) if options else arguments:
             if isinstance(value, Tensor):
                 array = value.data
@@ -132,10 +136,12 @@ class Captured:
             self.warm = True
             return result
         before = backend.copy(backend.random.state)
+        precision.forget()  # neither copies from before the step nor its own may outlive it
         recorder = self._begin(backend, inputs)
         try:
             result = self._function(*call[0], **call[1])
             backend.random.settle()
+            precision.forget()
         except CaptureError as error:
             backend.recorder = None
             if self._strict:
@@ -169,7 +175,7 @@ class Captured:
             return Tensor(backend.asarray(value), backend)
         if isinstance(value, list) or hasattr(value, "shape"):
             host = np.asarray(value)
-            dtype = getattr(self._function, "dtype", None) if host.dtype.kind == "f" else None
+            dtype = getattr(self._function, "dtype", None) if is_float(host.dtype) else None
             return tensor(host, dtype, backend)
         return value
 

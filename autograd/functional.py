@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ import numpy as np
 from ..backends import Backend, DType, get_backend
 from ..errors import DataError, OptionError, ShapeError, choose
 from ..kernels.activation.reference import KINDS
-from .dtypes import float_dtype
+from .dtypes import common_dtype, dtype_on, float_dtype, is_float
 from .functions.activation import Activation, Dropout, LogSoftmax, Softmax
 from .functions.dense import Dense
 from .functions.elementwise import Where
 from .functions.loss import SYMMETRIC, CrossEntropy, Penalty, PointwiseLoss, SoftCrossEntropy
 from .functions.shape import Concatenate
+from .precision import half_of, wide
 from .tape import apply
 from .tensor import Operand, Tensor, as_tensor, tensor
 
@@ -137,8 +139,7 @@ def _along(function: Any, name: str, x: Tensor, axis: int) -> Tensor:
         raise ShapeError(f"{name}: axis {axis} does not fit shape {x.shape}")
     if x.shape[axis] == 0:
         raise ShapeError(f"{name} along an empty axis of shape {x.shape} has no value")
-    if x.dtype.kind != "f":
-        x = x.astype(float_dtype(None))
+    x = wide(x if is_float(x.dtype) else x.astype(float_dtype(None)))
     last = axis in (-1, x.ndim - 1)
     moved = x if last else x.swapaxes(axis, -1)
     rows = moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
@@ -168,10 +169,11 @@ def dense(
         )
     if bias is not None and bias.shape != sizes[1:]:
         raise ShapeError(f"dense: expected bias {sizes[1:]}, found {bias.shape}")
+    half = half_of(x, weight, bias)
     if len(shape) == 2:
-        return apply(Dense, x, weight, bias, activation=kind, alpha=value)
+        return apply(Dense, x, weight, bias, activation=kind, alpha=value, half=half)
     rows = x.reshape(math.prod(shape[:-1]), shape[-1])
-    out = apply(Dense, rows, weight, bias, activation=kind, alpha=value)
+    out = apply(Dense, rows, weight, bias, activation=kind, alpha=value, half=half)
     return out.reshape(*shape[:-1], sizes[1])
 
 
@@ -204,6 +206,9 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
         left = right._operand(a) if right is not None else as_tensor(a, backend)
     if right is None:
         right = left._operand(b)
+    if is_float(left.dtype) and is_float(right.dtype):
+        dtype = common_dtype(left.dtype, right.dtype)
+        left, right = left.astype(dtype), right.astype(dtype)
     return apply(Where, test, left, right)
 
 
@@ -227,6 +232,9 @@ def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
                 f"concatenate along axis {axis}: shapes must agree on the other axes, found "
                 f"{[p.shape for p in parts]}"
             )
+    if all(is_float(t.dtype) for t in parts):
+        dtype = reduce(common_dtype, [t.dtype for t in parts])
+        parts = [t.astype(dtype) for t in parts]
     return apply(Concatenate, *parts, axis=at)
 
 
@@ -267,7 +275,7 @@ def full(
 ) -> Tensor:
     """A tensor filled with one value."""
     target = get_backend(backend)
-    found = float_dtype(None) if dtype is None else np.dtype(dtype)
+    found = dtype_on(target, float_dtype(None) if dtype is None else dtype)
     return Tensor(target.full(tuple(shape), value, found), target)
 
 
@@ -333,7 +341,7 @@ def _pointwise(
     sample_weight: Any,
     delta: float = 1.0,
 ) -> Tensor:
-    x = as_tensor(x)
+    x = wide(as_tensor(x))
     _check_reduction(name, reduction)
     wanted = _beside(x, target)
     assert wanted is not None
@@ -432,7 +440,7 @@ def cross_entropy(
     _check_reduction(name, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise OptionError(f"{name}: label_smoothing must be in [0, 1], found {label_smoothing}")
-    z = as_tensor(logits)
+    z = wide(as_tensor(logits))
     if z.ndim != 2:
         raise ShapeError(
             f"{name}: expected logits (n, classes), found {z.shape}. Reshape to "
@@ -444,7 +452,7 @@ def cross_entropy(
     host = None if isinstance(target, Tensor) else np.asarray(target)
     dtype = target.dtype if isinstance(target, Tensor) else host.dtype  # type: ignore[union-attr]
     shape = target.shape if isinstance(target, Tensor) else host.shape  # type: ignore[union-attr]
-    if dtype.kind == "f" and shape == z.shape:
+    if is_float(dtype) and shape == z.shape:
         soft = _beside(z, target)
         return apply(
             SoftCrossEntropy,

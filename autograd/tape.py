@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
-from ..backends import Array, Backend, get_backend
+from ..backends import Array, Backend, DType, get_backend
 from ..errors import BackendError, GradientError, ShapeError
 
 if TYPE_CHECKING:
@@ -99,10 +99,15 @@ class Node:
         """Keep what the backward pass needs."""
         self.saved = values
 
-    def into(self, i: int) -> Array | None:
-        """Where the gradient of input i may be written directly, if that is possible now."""
+    def into(self, i: int, dtype: DType | None = None) -> Array | None:
+        """Where the gradient of input i may be written directly, if that is possible now.
+
+        `dtype` is the gradient's, where that may be another than the input's.
+        """
         parent = self.parents[i]
         if parent is None or parent.node is not None or not parent.requires_grad:
+            return None
+        if dtype is not None and parent.data.dtype != dtype:
             return None
         return parent.grad_destination()
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..backends import Array, Backend, DType, get_backend
 from ..backends.recording import changed
 from ..errors import DTypeError, GradientError, ShapeError
-from . import tape
-from .dtypes import common_dtype, get_default_dtype
+from . import precision, tape
+from .dtypes import common_dtype, dtype_on, get_default_dtype, is_float
 from .functions.dense import MatMul
 from .functions.elementwise import Binary, Cast, Clip, Unary
 from .functions.reduction import Reduce
@@ -21,6 +21,8 @@ from .indexing import gather
 from .tape import Node, apply
 
 Scalar: TypeAlias = int | float | bool
+# What autocast computes in float32: it grows beyond float16's range, or adds many numbers.
+WIDE_KINDS = frozenset(("exp", "expm1", "log", "log1p", "reciprocal", "power", "sum", "mean"))
 Operand: TypeAlias = "Tensor | np.ndarray | Scalar | Sequence[Any]"
 
 
@@ -206,6 +208,10 @@ class Tensor:
         """What a replayed step says of its leaves: whether their gradients are there now."""
         self._grad_written = has_grad
 
+    def whole(self) -> tuple[Array, int]:
+        """The array that this leaf's is a part of, and where it begins there."""
+        return self.data, 0
+
     def detach(self) -> Tensor:
         """The same array outside the graph."""
         return Tensor(self.data, self.backend)
@@ -214,7 +220,7 @@ class Tensor:
         """Set `requires_grad` of a leaf, and return it."""
         if self.node is not None:
             raise GradientError("requires_grad can be set on leaves only; .detach() makes one")
-        if requires_grad and self.dtype.kind != "f":
+        if requires_grad and not is_float(self.dtype):
             raise DTypeError(f"only floating tensors have gradients, found {self.dtype}")
         self.requires_grad = requires_grad
         changed()
@@ -228,8 +234,8 @@ class Tensor:
 
     def astype(self, dtype: str | DType) -> Tensor:
         """The values in another dtype; differentiated through between floating dtypes."""
-        name = np.dtype(dtype).name
-        return self if name == self.dtype.name else apply(Cast, self, dtype=name)
+        found = dtype_on(self.backend, dtype)
+        return self if found == self.dtype else apply(Cast, self, dtype=found.name)
 
     def to(self, backend: str | Backend) -> Tensor:
         """The values on another backend, outside the graph; itself if it lives there."""
@@ -248,12 +254,12 @@ class Tensor:
             return other
         if isinstance(other, (bool, int, float)):
             dtype = self.dtype
-            if dtype.kind != "f" and isinstance(other, float):
+            if not is_float(dtype) and isinstance(other, float):
                 dtype = get_default_dtype()
             return Tensor(self.backend.full((), other, dtype), self.backend)
         host = np.asarray(other)
-        if host.dtype.kind == "f":
-            host = host.astype(self.dtype if self.dtype.kind == "f" else get_default_dtype())
+        if is_float(host.dtype):
+            host = host.astype(self.dtype if is_float(self.dtype) else get_default_dtype())
         return tensor(host, dtype=host.dtype, backend=self.backend)
 
     def _binary(self, other: Any, kind: str, swapped: bool = False) -> Tensor:
@@ -263,9 +269,11 @@ class Tensor:
         if swapped:
             a, b = b, a
         dtype = common_dtype(a.dtype, b.dtype)
-        if kind in ("divide", "power") and dtype.kind != "f":
+        if kind in ("divide", "power") and not is_float(dtype):
             dtype = get_default_dtype()
         a, b = a.astype(dtype), b.astype(dtype)
+        if kind in WIDE_KINDS:
+            a, b = precision.wide(a), precision.wide(b)
         try:
             np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
@@ -308,7 +316,7 @@ class Tensor:
         return self._binary(other, "power", swapped=True)
 
     def __neg__(self) -> Tensor:
-        return self._unary("negative") if self.dtype.kind == "f" else 0 - self
+        return self._unary("negative") if is_float(self.dtype) else 0 - self
 
     def __abs__(self) -> Tensor:
         return self.abs()
@@ -350,7 +358,9 @@ class Tensor:
     # Elementwise
 
     def _unary(self, kind: str) -> Tensor:
-        x = self if self.dtype.kind == "f" else self.astype(get_default_dtype())
+        x = self if is_float(self.dtype) else self.astype(get_default_dtype())
+        if kind in WIDE_KINDS:
+            x = precision.wide(x)
         return apply(Unary, x, kind=kind)
 
     def exp(self) -> Tensor:
@@ -406,11 +416,13 @@ class Tensor:
 
     def _reduce(self, kind: str, axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
         axes = _axes(kind, axis, self.ndim)
-        x = self if self.dtype.kind == "f" else self.astype("float64")
+        x = self if is_float(self.dtype) else self.astype("float64")
+        if kind in WIDE_KINDS:
+            x = precision.wide(x)
         if kind in ("max", "min") and any(self.shape[i] == 0 for i in axes):
             raise ShapeError(f"{kind} over an empty axis of shape {self.shape} has no value")
         out = apply(Reduce, x, kind=kind, axes=axes)
-        if self.dtype.kind != "f":
+        if not is_float(self.dtype):
             counts = kind == "sum" and self.dtype.kind == "b"
             whole = np.dtype("int64") if counts else self.dtype
             out = out.astype(get_default_dtype() if kind == "mean" else whole)
@@ -594,14 +606,14 @@ def tensor(
     """
     target = get_backend(backend)
     host = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
-    if host.dtype.kind not in "fiub":
+    if not is_float(host.dtype) and host.dtype.kind not in "iub":
         raise DTypeError(
             f"a tensor holds numbers or booleans, found {host.dtype}; rows of unequal length or "
             "text have to be converted first"
         )
     if dtype is None:
-        dtype = get_default_dtype() if host.dtype.kind == "f" else host.dtype
-    host = host.astype(np.dtype(dtype), copy=False)
+        dtype = get_default_dtype() if is_float(host.dtype) else host.dtype
+    host = host.astype(dtype_on(target, dtype), copy=False)
     out = Tensor(target.asarray(host), target)
     return out.requires_grad_() if requires_grad else out
 
@@ -640,7 +652,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
             f"matmul: {a.shape} and {b.shape} do not fit: the last axis of the first, "
             f"{left.shape[-1]}, must equal {right.shape[-2]} of the second"
         )
-    out = apply(MatMul, left, right)
+    out = apply(MatMul, left, right, half=precision.half_of(left, right))
     if b.ndim == 1:
         out = out.squeeze(-1)
     return out.squeeze(-1 if b.ndim == 1 else -2) if a.ndim == 1 else out

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import DTypeError, OptionError, ShapeError
+from ..errors import BackendError, DTypeError, OptionError, ShapeError
 from ..kernels import TABLE
 from ..kernels.observing import host
 from ..kernels.random.reference import STATE_WORDS
-from ..kernels.spec import WIDE, Array, Kernel
+from ..kernels.spec import FLOAT_KINDS, FLOATS, HALVES, SUMS, WIDE, Array, Kernel
 from .pool import Pool
 from .recording import Recorder
 
@@ -61,8 +61,9 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
     """The method of Ops for one kernel."""
     shapes, empty, contiguous = kernel.shapes, backend.empty, backend.contiguous
     count = len(kernel.outputs)
-    allowed = frozenset(np.dtype(d) for d in kernel.dtypes)
-    checked = tuple(i for i, name in enumerate(kernel.inputs) if name not in WIDE)
+    names = backend.dtypes_of(kernel)
+    allowed = {np.dtype(d) for d in names if d not in HALVES}
+    checked = tuple(i for i, name in enumerate(kernel.inputs) if name not in (*WIDE, *SUMS))
     updated = tuple(i for i, name in enumerate(kernel.inputs) if name in kernel.updates)
     strided = kernel.strided
     absent = (None,) * count
@@ -71,9 +72,9 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
         dtype = None
         for i in checked:
             x = inputs[i]
-            if x is not None and x.dtype.kind == "f" and x.dtype != dtype:
-                if dtype is not None or x.dtype not in allowed:
-                    raise DTypeError(_dtype_message(kernel, inputs))
+            if x is not None and x.dtype.kind in FLOAT_KINDS and x.dtype != dtype:
+                if dtype is not None or (x.dtype not in allowed and x.dtype.name not in names):
+                    raise DTypeError(_dtype_message(kernel, inputs, backend))
                 dtype = x.dtype
         for i in updated:
             x = inputs[i]
@@ -106,14 +107,14 @@ def _bind(kernel: Kernel, implementation: Implementation, backend: Backend) -> C
     return call
 
 
-def _dtype_message(kernel: Kernel, inputs: tuple[Array | None, ...]) -> str:
+def _dtype_message(kernel: Kernel, inputs: tuple[Array | None, ...], backend: Backend) -> str:
     found = ", ".join(
         f"{name} {x.dtype}" for name, x in zip(kernel.inputs, inputs, strict=True) if x is not None
     )
-    takes = " or ".join(d for d in kernel.dtypes if d.startswith("float"))
+    takes = " or ".join(d for d in backend.dtypes_of(kernel) if d in (*FLOATS, *HALVES))
     return (
-        f"{kernel.name} takes floating arrays of one dtype, {takes}; found {found}. "
-        "Convert with .astype(...), or build the model with the dtype of its data"
+        f"{kernel.name} on the {backend.name} backend takes floating arrays of one dtype, {takes}; "
+        f"found {found}. Convert with .astype(...), or build the model with the dtype of its data"
     )
 
 
@@ -160,12 +161,16 @@ class Backend:
 
     name      what users call it: "numpy", "numba", "cupy"
     flavour   how `tercet info` names its own implementations
+    halves    whether its kernels take bfloat16 and float16
     xp        the array module on which reference code runs
     """
 
     name: ClassVar[str]
     flavour: ClassVar[str]
+    halves: ClassVar[bool] = False
     xp: Any
+    # Whether products of float32 matrices may round them to TensorFloat-32.
+    tf32 = False
     # Whether steps can be recorded (recording.py), and these compiled; who records one now.
     captures: ClassVar[bool] = False
     compiles: ClassVar[bool] = False
@@ -178,6 +183,10 @@ class Backend:
     def implementations(self) -> dict[str, Implementation]:
         """The kernels that this backend implements itself, by name."""
         return {}
+
+    def dtypes_of(self, kernel: Kernel) -> tuple[str, ...]:
+        """The dtypes that `kernel` takes here."""
+        return tuple(d for d in kernel.dtypes if self.halves or d not in HALVES)
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An uninitialized C-contiguous array."""
@@ -216,6 +225,14 @@ class Backend:
     def set_memory_limit(self, limit: int | None) -> None:
         """Let arrays take at most `limit` bytes together."""
         raise OptionError(f"the {self.name} backend has no memory limit of its own")
+
+    def set_tf32(self, enabled: bool) -> None:
+        """Set `tf32`, for all products from here on."""
+        if enabled:
+            raise BackendError(
+                f"the {self.name} backend has no TensorFloat-32, which needs an NVIDIA GPU. Use "
+                "precision float32 here, or move the model with .to('cupy')"
+            )
 
     def private_pool(self) -> Pool:
         """A pool for the arrays of recorded steps, for backends that capture."""

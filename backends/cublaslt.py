@@ -87,6 +87,17 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+def demand(product: Product) -> None:
+    """Raise Unserved for what is known of cuBLASLt without asking it."""
+    if product.dtype not in DATA_TYPES or product.out_dtype not in DATA_TYPES:
+        raise Unserved(f"cuBLASLt has no products of {product.dtype}")
+    if product.aux and (product.n % AUX_COLUMNS or product.aligned[4] < AUX_ALIGNED):
+        raise Unserved(
+            f"cuBLASLt keeps the matrix before GELU in rows of a multiple of {AUX_COLUMNS}, from "
+            f"an address that is one of {AUX_ALIGNED}"
+        )
+
+
 def candidates(major: int) -> Iterator[str]:
     """Where the library of a CUDA version may be: wheels, CUDA_PATH, wherever the loader looks."""
     name = f"libcublasLt.so.{major}"
@@ -106,6 +117,7 @@ class CublasLt:
         self.path, self._library = _load(major)
         for name, arguments in FUNCTIONS.items():
             getattr(self._library, name).argtypes = arguments
+        self._library.cublasLtGetStatusName.restype = ctypes.c_char_p
         self._handle: c_void_p | None = None
 
     @property
@@ -125,7 +137,8 @@ class CublasLt:
     def call(self, name: str, *arguments: Any) -> None:
         status = getattr(self._library, f"cublasLt{name}")(*arguments)
         if status:
-            raise BackendError(f"cublasLt{name} failed with status {status}")
+            said = self._library.cublasLtGetStatusName(status).decode()
+            raise BackendError(f"cublasLt{name} failed with status {said}")
 
     def make(self, name: str, *arguments: Any) -> c_void_p:
         """A new descriptor of a kind."""
@@ -202,14 +215,13 @@ class LtPlan:
     capturable = True
 
     def __init__(self, lt: CublasLt, product: Product, workspace: Any, cupy: Any) -> None:
-        if product.aux and (product.n % AUX_COLUMNS or product.aligned[4] < AUX_ALIGNED):
-            raise Unserved
+        demand(product)
         self._lt, self._product, self._workspace, self._cupy = lt, product, workspace, cupy
         self._operation = Operation(lt, product)
         self._algorithm = self._choose()
 
     def _choose(self) -> Algorithm:
-        lt, operation = self._lt, self._operation
+        lt, operation, handle = self._lt, self._operation, self._lt.handle
         out, a, b, bias, aux = self._product.aligned
         # Only its alignment is looked at.
         if bias:
@@ -230,15 +242,15 @@ class LtPlan:
             layouts = (operation.a, operation.b, operation.out, operation.out)
             try:
                 lt.call(
-                    "MatmulAlgoGetHeuristic", lt.handle, operation.descriptor, *layouts,
+                    "MatmulAlgoGetHeuristic", handle, operation.descriptor, *layouts,
                     preference, 1, byref(best), byref(found),
                 )  # fmt: skip
-            except BackendError:
-                raise Unserved from None
+            except BackendError as error:
+                raise Unserved(str(error)) from None
         finally:
             lt.call("MatmulPreferenceDestroy", preference)
         if not found.value or best.state:
-            raise Unserved
+            raise Unserved("cuBLASLt has no algorithm for it")
         return best
 
     def __call__(

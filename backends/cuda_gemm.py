@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..kernels.dense.layout import Layout, layout
 from ..kernels.spec import Array
 
@@ -60,6 +61,20 @@ class Product:
         return f"product {stack}({self.m}, {self.k}) ({self.k}, {self.n}) of {self.dtype}{after}"
 
 
+class Operand(NamedTuple):
+    """What a description takes from an array."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Any
+    aligned: int
+
+    @property
+    def itemsize(self) -> int:
+        size: int = self.dtype.itemsize
+        return size
+
+
 class GemmPlan(Protocol):
     """plan(out, a, b, bias, aux) starts a product of arrays that fit its description.
 
@@ -84,6 +99,22 @@ def describe(
     tf32: bool,
 ) -> Product:
     """The product of these arrays; `address` tells where an array begins."""
+    operands = [
+        None if x is None else Operand(x.shape, x.strides, x.dtype, _aligned(address(x)))
+        for x in (out, a, b, bias, aux)
+    ]
+    return _describe(epilogue, tf32, *operands)
+
+
+# Eager steps ask for the same again and again; to look it up takes half as long.
+@lru_cache(maxsize=4096)
+def _describe(epilogue: str, tf32: bool, *operands: Any) -> Product:
+    out, a, b, bias, aux = operands
+    if a.dtype != b.dtype:
+        raise DTypeError(
+            f"gemm takes two matrices of one dtype, found {a.dtype} and {b.dtype}; convert one "
+            "with .astype(...) first"
+        )
     stack = out.shape[:-2]
     of_a, of_b, of_out = (layout(x, stack) for x in (a, b, out))
     if of_a is None or of_b is None or of_out is None or of_out.transposed:
@@ -106,7 +137,7 @@ def describe(
         tf32=tf32 and a.dtype.name == "float32",
         bias=bias is not None,
         aux=aux is not None,
-        aligned=tuple(0 if x is None else _aligned(address(x)) for x in (out, a, b, bias, aux)),
+        aligned=tuple(0 if x is None else x.aligned for x in operands),
     )
 
 
@@ -116,12 +147,12 @@ def _aligned(address: int) -> int:
 
 
 class MatmulPlan:
-    """A product by the array module's own matmul: for where there is nothing better."""
+    """A product by the array module's own matmul: for where there is nothing better, and why."""
 
     capturable = False
 
-    def __init__(self, matmul: Callable[..., Any], product: Product) -> None:
-        self._matmul, self._product = matmul, product
+    def __init__(self, matmul: Callable[..., Any], product: Product, why: str) -> None:
+        self._matmul, self._product, self._why = matmul, product, why
 
     def __call__(
         self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
@@ -129,4 +160,4 @@ class MatmulPlan:
         self._matmul(a, b, out=out)
 
     def __str__(self) -> str:
-        return f"{self._product}, by CuPy's matmul,"
+        return f"{self._product}, by CuPy's matmul ({self._why}),"

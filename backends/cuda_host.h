@@ -243,6 +243,17 @@ auto exchange(T value, Read read) {
 #define gridDim simulation::grid_size
 #define DYN_SHARED(T, name) T* name = reinterpret_cast<T*>(simulation::dynamic_shared.data())
 
+inline float __uint_as_float(unsigned bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+inline unsigned __float_as_uint(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 inline void __syncthreads() { simulation::stop(simulation::AT_BLOCK_BARRIER); }
 
 template <class T>

@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import BackendError, DTypeError, OutOfMemoryError
 from ..kernels import observing
 from ..kernels.elementwise.cuda import fill
-from ..kernels.spec import Array
+from ..kernels.spec import Array, accumulator
 from .backend import DType
 from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan
 from .cuda_device import card, libraries
@@ -32,7 +32,8 @@ from .cudnn_plans import Convolution, CudnnPlan
 from .pool import Lease
 from .recording import Place
 
-# What REAL is in the source for elements of each dtype, and the C types of kernel parameters.
+# What REAL is in the source for elements of each dtype that is computed in, and the C types of
+# kernel parameters.
 REAL_TYPES = {
     "float32": "float",
     "float64": "double",
@@ -43,6 +44,8 @@ REAL_TYPES = {
     "bool": "bool",
 }
 C_TYPES = {c_type: np.dtype(dtype) for dtype, c_type in REAL_TYPES.items()}
+# The dtypes that are only stored: what STORED is in the source. REAL is float there.
+HALF_TYPES = {"bfloat16": "bf16", "float16": "f16"}
 # The options that CuPy itself adds when it compiles a module; the compilation tests use them too.
 CUPY_OPTIONS = ("-ftz=true", "--device-as-default-execution-space")
 OPTIONS = ("--std=c++17",)
@@ -66,6 +69,13 @@ class Parameter:
 
 Signature = tuple[Parameter, ...]
 Converter = Callable[[Any], Any]
+
+
+def defines(dtype: str) -> tuple[str, str]:
+    """The compiler's options that say what REAL and STORED are for elements of `dtype`."""
+    half = HALF_TYPES.get(dtype)
+    real = REAL_TYPES["float32" if half else dtype]
+    return f"-DREAL={real}", f"-DSTORED={half or real}"
 
 
 @cache
@@ -114,10 +124,11 @@ class Program:
     """One kernel compiled for elements of one dtype: its arguments' types and how to start it."""
 
     def __init__(self, runtime: Runtime, source: Path, kernel: str, dtype: DType) -> None:
-        if dtype.name not in REAL_TYPES:
+        known_types = REAL_TYPES | HALF_TYPES
+        if dtype.name not in known_types:
             raise DTypeError(
                 f"{kernel} cannot be compiled for {dtype} elements; expected one of: "
-                f"{', '.join(REAL_TYPES)}"
+                f"{', '.join(known_types)}"
             )
         known = signatures(source)
         if kernel not in known:
@@ -127,7 +138,7 @@ class Program:
             )
         self.kernel, self.signature = kernel, known[kernel]
         self.converters = [_converter(runtime, kernel, p, dtype) for p in self.signature]
-        self.start = runtime.load(source, kernel, self.signature, REAL_TYPES[dtype.name])
+        self.start = runtime.load(source, kernel, self.signature, defines(dtype.name))
 
     def arguments(self, args: Sequence[Any]) -> list[Any]:
         """`args` as the C types that the kernel declares."""
@@ -142,7 +153,8 @@ class Program:
 def _converter(runtime: Runtime, kernel: str, parameter: Parameter, dtype: DType) -> Converter:
     """What turns a launcher's argument into one of the parameter's type, or says why it cannot."""
     array_type, null, anything = runtime.array_type, np.uintp(0), parameter.c_type == "void"
-    wanted = dtype if parameter.c_type == "REAL" else C_TYPES.get(parameter.c_type)
+    types = C_TYPES | {"STORED": dtype, "REAL": accumulator(dtype)}
+    wanted = types.get(parameter.c_type)
 
     def wrong(found: Any) -> DTypeError:
         kind = f"an array of {wanted}" if parameter.pointer else f"a scalar of {wanted}"
@@ -258,9 +270,9 @@ class Runtime(ABC):
 
     @abstractmethod
     def load(
-        self, source: Path, kernel: str, signature: Signature, real: str
+        self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
     ) -> Callable[..., None]:
-        """start(grid, block, arguments, shared) for a kernel compiled with REAL = `real`."""
+        """start(grid, block, arguments, shared) for a kernel compiled with the options `types`."""
 
     @abstractmethod
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
@@ -292,8 +304,9 @@ class Runtime(ABC):
     ) -> bool:
         """out = a b, of matrices or stacks of them, with an epilogue of cuda_gemm.py.
 
-        a and b may be transposed views. Returns whether the runtime has that epilogue for these
-        arrays; if not, nothing was done.
+        a and b may be transposed views. Products of 16-bit a and b are added in float32; out, bias
+        and aux are of their dtype, or float32. Returns whether the runtime has that epilogue for
+        these arrays; if not, nothing was done.
         """
         if out.size == 0 or a.shape[-1] == 0:
             if epilogue == "none":
@@ -488,7 +501,7 @@ class CupyRuntime(Runtime):
         self.array_type = cupy.ndarray
         device = cupy.cuda.Device()
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
-        self._modules: dict[tuple[Path, str], Any] = {}
+        self._modules: dict[tuple[Path, tuple[str, str]], Any] = {}
         self._copies: Stream | None = None
         self._workspace_array: Array | None = None
         self._lt: CublasLt | None = None
@@ -507,17 +520,16 @@ class CupyRuntime(Runtime):
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
-        self, source: Path, kernel: str, signature: Signature, real: str
+        self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
     ) -> Callable[..., None]:
-        module = self._modules.get((source, real))
+        module = self._modules.get((source, types))
         if module is None:
-            options = (*OPTIONS, f"-DREAL={real}")
-            module = self.xp.RawModule(code=expand(source), options=options)
+            module = self.xp.RawModule(code=expand(source), options=(*OPTIONS, *types))
             try:
                 module.compile()
             except Exception as error:  # NVRTC missing or too old, headers missing, a bad source
                 raise BackendError(_compile_message(source, error)) from error
-            self._modules[source, real] = module
+            self._modules[source, types] = module
         function = module.get_function(kernel)
 
         def start(
@@ -543,12 +555,14 @@ class CupyRuntime(Runtime):
         return host
 
     def plan(self, product: Product) -> GemmPlan | None:
-        if self._lt is not None:
+        if self._lt is None:
+            why = self._lt_problem
+        else:
             try:
                 return LtPlan(self._lt, product, self._workspace, self.xp)
-            except Unserved:
-                pass
-        return MatmulPlan(self._matmul, product) if product.epilogue == "none" else None
+            except Unserved as refusal:
+                why = str(refusal)
+        return MatmulPlan(self._matmul, product, why) if product.epilogue == "none" else None
 
     @property
     def _workspace(self) -> Array:
@@ -558,8 +572,12 @@ class CupyRuntime(Runtime):
         return self._workspace_array
 
     def _matmul(self, a: Array, b: Array, out: Array) -> None:
+        wide = accumulator(a.dtype)
         try:
-            self.xp.matmul(a, b, out=out)
+            if a.dtype == wide:
+                self.xp.matmul(a, b, out=out)
+            else:  # CuPy multiplies no bfloat16, and rounds what it adds in float16
+                out[...] = self.xp.matmul(a.astype(wide), b.astype(wide))
         except (ImportError, RuntimeError) as error:
             missing = _missing_library(error)
             if missing is None:
@@ -599,7 +617,7 @@ class CupyRuntime(Runtime):
     def leased(self, lease: Lease) -> Array:
         self._leases[lease.address] = lease
         interface: Any = lease.__array_interface__
-        return self._at(lease.address, lease, interface["shape"], None, interface["typestr"])
+        return self._at(lease.address, lease, interface["shape"], None, lease.dtype)
 
     def view(self, holder: Array, offset: int, place: Place) -> Array:
         address = holder.data.ptr + offset

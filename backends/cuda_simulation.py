@@ -15,7 +15,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -26,10 +28,10 @@ import numpy as np
 
 from ..errors import BackendError
 from ..kernels.activation.reference import KINDS
-from ..kernels.spec import Array
+from ..kernels.spec import Array, accumulator
 from .backend import DType
-from .cublaslt import AUX_COLUMNS
-from .cuda_gemm import GemmPlan, Product
+from .cublaslt import demand
+from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
 from .cuda_runtime import Runtime, Signature, Stream, expand, signatures
 from .pool import Lease
 from .recording import Place, view
@@ -50,6 +52,8 @@ SLACK = 1024  # room for that; and arrays above it are not recycled by NumPy, po
 GUARD = 0xA5
 UNWRITTEN = 0xFF  # NaN in every floating dtype
 
+# One launch at a time, whichever thread it comes from: their fibers are one program's.
+_device = threading.Lock()
 # What AddressSanitizer offers the process that it watches.
 _poison = getattr(ctypes.CDLL(None), "__asan_poison_memory_region", None)
 
@@ -79,18 +83,18 @@ class SimulatedRuntime(Runtime):
         super().__init__()
         self.seed = seed
         self._edit = edit
-        self._libraries: dict[tuple[Path, str], ctypes.CDLL] = {}
+        self._libraries: dict[tuple[Path, tuple[str, str]], ctypes.CDLL] = {}
         self._guarded: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()
         self._captured: list[Callable[[], None]] | None = None
 
     def load(
-        self, source: Path, kernel: str, signature: Signature, real: str
+        self, source: Path, kernel: str, signature: Signature, types: tuple[str, str]
     ) -> Callable[..., None]:
-        library = self._libraries.get((source, real))
+        library = self._libraries.get((source, types))
         if library is None:
             text = expand(source) if self._edit is None else self._edit(expand(source))
-            library = ctypes.CDLL(str(_compile(text, signatures(source), real)))
-            self._libraries[source, real] = library
+            library = ctypes.CDLL(str(_compile(text, signatures(source), types)))
+            self._libraries[source, types] = library
         entry = getattr(library, f"simulate_{kernel}")
         entry.restype = ctypes.c_char_p
 
@@ -110,7 +114,8 @@ class SimulatedRuntime(Runtime):
                 pointers[i] = value.ctypes.data
 
             def run() -> None:
-                message = entry(ctypes.byref(launch), pointers)
+                with _device:
+                    message = entry(ctypes.byref(launch), pointers)
                 if message is not None:
                     raise BackendError(f"{kernel}: {message.decode()}")
                 self._check_guards(kernel, arguments, kept)
@@ -163,8 +168,10 @@ class SimulatedRuntime(Runtime):
         return np.array(x)
 
     def plan(self, product: Product) -> GemmPlan | None:
-        if product.aux and product.n % AUX_COLUMNS:
-            return None
+        try:
+            demand(product)
+        except Unserved as why:
+            return MatmulPlan(np.matmul, product, str(why)) if product.epilogue == "none" else None
         return SimulatedPlan(self, product)
 
     def address(self, x: Array) -> int:
@@ -177,7 +184,7 @@ class SimulatedRuntime(Runtime):
         return x
 
     def leased(self, lease: Lease) -> Array:
-        return np.asarray(lease)
+        return np.asarray(lease).view(lease.dtype)
 
     def view(self, holder: Array, offset: int, place: Place) -> Array:
         return view(holder, offset, place)
@@ -235,9 +242,14 @@ class SimulatedPlan:
     def __call__(
         self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
     ) -> None:
-        for x, aligned in zip((out, a, b, bias, aux), self._product.aligned, strict=True):
-            if x is not None and x.ctypes.data % aligned:
-                raise BackendError(f"{self}: an array is not aligned as it was for the plan")
+        made_for = self._product
+        found = describe(
+            self._runtime.address, out, a, b, bias, aux, made_for.epilogue, made_for.tf32
+        )
+        if replace(found, aligned=made_for.aligned) != made_for:
+            raise BackendError(f"{self}: the plan is given the arrays of another, {found!r}")
+        if any(now < then for now, then in zip(found.aligned, made_for.aligned, strict=True)):
+            raise BackendError(f"{self}: an array is not aligned as it was for the plan")
         for x, shape in ((bias, out.shape[-1:]), (aux, out.shape)):
             if x is not None and (
                 x.shape != shape or x.dtype != out.dtype or not x.flags.c_contiguous
@@ -250,8 +262,15 @@ class SimulatedPlan:
     def _compute(
         self, out: Array, a: Array, b: Array, bias: Array | None, aux: Array | None
     ) -> None:
-        epilogue = self._product.epilogue
-        result = np.matmul(a, b)
+        epilogue, wide = self._product.epilogue, accumulator(a.dtype)
+        a, b = a.astype(wide, copy=False), b.astype(wide, copy=False)
+        with np.errstate(all="ignore"):
+            self._finish(np.matmul(a, b), epilogue, out, b, bias, aux)
+
+    @staticmethod
+    def _finish(
+        result: Array, epilogue: str, out: Array, b: Array, bias: Array | None, aux: Array | None
+    ) -> None:
         if epilogue == "bias_gradient":
             assert bias is not None
             bias[...] = b.sum(axis=0)
@@ -340,7 +359,7 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
-def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
+def _compile(text: str, kernels: dict[str, Signature], types: tuple[str, str]) -> Path:
     """The shared object of a source, compiled unless a copy of the same text and flags is kept."""
     program = "\n".join(
         (
@@ -349,7 +368,7 @@ def _compile(text: str, kernels: dict[str, Signature], real: str) -> Path:
             *(_entry(name, signature) for name, signature in kernels.items()),
         )
     )
-    flags = (*FLAGS, f"-DREAL={real}", *(SANITIZER_FLAGS if _poison is not None else ()))
+    flags = (*FLAGS, *types, *(SANITIZER_FLAGS if _poison is not None else ()))
     key = hashlib.sha256(repr((program, flags)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"tercet-simulation-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

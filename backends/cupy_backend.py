@@ -17,7 +17,7 @@ from .backend import Backend, DType, Implementation
 from .cuda_recording import DevicePool, DeviceRecorder
 from .cuda_runtime import CupyRuntime, Runtime
 from .pool import Pool
-from .recording import READ, Recorder
+from .recording import READ, Recorder, changed
 
 
 def problem() -> str | None:
@@ -43,6 +43,7 @@ class CupyBackend(Backend):
 
     name = "cupy"
     flavour = "cuda"
+    halves = True
     captures = True
 
     def __init__(self, seed: int = 0, runtime: Runtime | None = None) -> None:
@@ -78,6 +79,11 @@ class CupyBackend(Backend):
 
     def from_dlpack(self, x: Any) -> Array:
         return self.xp.from_dlpack(x)
+
+    def set_tf32(self, enabled: bool) -> None:
+        if enabled is not self.tf32:
+            self.tf32 = self.runtime.tf32 = enabled
+            changed()
 
     def synchronize(self) -> None:
         self.runtime.synchronize()

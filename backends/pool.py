@@ -22,7 +22,9 @@ ALIGNMENT = 64  # a cache line, and the widest vector register
 class Lease:
     """A block while an array uses it: NumPy keeps it as the array's base, and its end frees it."""
 
-    __slots__ = ("__array_interface__", "__weakref__", "address", "block", "pool", "size_class")
+    __slots__ = (
+        "__array_interface__", "__weakref__", "address", "block", "dtype", "pool", "size_class"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Lease:
         dtype: np.dtype[Any],
     ) -> None:
         self.pool, self.size_class, self.block, self.address = pool, size_class, block, address
+        self.dtype = dtype  # of bfloat16 the interface tells only the size
         self.__array_interface__ = {
             "shape": shape,
             "typestr": dtype.str,

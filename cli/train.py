@@ -69,7 +69,13 @@ def add_parser(commands: Any) -> None:
     training.add_argument("--seed", type=integer(0), default=0, help="seed of all randomness")
     add_backend(training)
     training.add_argument(
-        "--dtype", default="float32", choices=["float32", "float64"], help="precision"
+        "--dtype", default="float32", choices=["float32", "float64"], help="dtype of parameters"
+    )
+    training.add_argument(
+        "--precision",
+        default="float32",
+        choices=["float32", "tf32", "bfloat16", "float16"],
+        help="what products of float32 parameters are computed in; all but float32 need a GPU",
     )
     p.add_argument("--out", help="folder for the results (default: runs/DATA-MODEL)")
     p.add_argument("--quiet", action="store_true", help="print only the result")
@@ -78,13 +84,16 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, report on held-out data, save."""
     from .. import __version__
-    from ..autograd import set_default_dtype
+    from ..autograd import float_dtype, set_default_dtype
+    from ..autograd.precision import check
     from ..backends import get_backend, seed, use_backend
     from ..data import load
     from ..training.callbacks import LambdaCallback
     from ..training.schedules import CosineAnnealingLR
     from .run import HISTORY, MODEL, Run
 
+    backend = get_backend(options.backend)
+    check(backend, options.precision, float_dtype(options.dtype))
     source = load(
         options.data,
         target=options.target,
@@ -93,14 +102,18 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         task=options.task,
     )
-    backend = get_backend(options.backend)
     set_default_dtype(options.dtype)
     seed(options.seed)
     folder = Path(options.out or f"runs/{Path(options.data).stem}-{options.model}")
     with use_backend(backend.name):
         model, loss = make_model(source, options)
         model.build(source.x_train.shape[1:])
-        model.compile(make_optimizer(options), loss, [metric_of(source.task)])
+        model.compile(
+            make_optimizer(options),
+            loss,
+            [metric_of(source.task)],
+            precision=options.precision,
+        )
         if not options.quiet:
             print(
                 f"{options.model} with {model.num_parameters():,} parameters on {source.name} "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, DTypeError
+from ..kernels.spec import FLOAT_KINDS
 
 
 def check_finite(x: np.ndarray, name: str) -> None:
@@ -19,7 +20,7 @@ def check_finite(x: np.ndarray, name: str) -> None:
     """
     # A finite sum has finite terms alone. A sum may also overflow: the slow look decides then.
     with np.errstate(all="ignore"):
-        if x.dtype.kind != "f" or np.isfinite(x.sum()):
+        if x.dtype.kind not in FLOAT_KINDS or np.isfinite(x.sum()):
             return
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):

@@ -1,12 +1,15 @@
 // What every family's cuda.cu shares: types, loops, reductions.
 //
-// REAL is the element type, given on the compiler's command line (-DREAL=float). No system header
-// may be included here: NVRTC has none. The host simulation defines TERCET_SIMULATION and the CUDA
-// names before this file is read.
+// STORED is the type of arrays' elements and REAL the one that is computed in: float where elements
+// are bf16 or f16 (half.cuh), else the same. Sums are kept as REAL from launch to launch. Both come
+// on the compiler's command line (-DREAL=float -DSTORED=bf16). No system header may be included
+// here: NVRTC has none. The host simulation defines TERCET_SIMULATION and the CUDA names before
+// this file is read.
 #ifndef TERCET_COMMON_CUH
 #define TERCET_COMMON_CUH
 
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
@@ -21,6 +24,8 @@ typedef long long i64;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #endif
+
+#include "half.cuh"
 
 const int WARP = 32;
 #define ALL_LANES 0xffffffffu
@@ -47,28 +52,29 @@ template <class T, int W>
 struct alignas(W * sizeof(T)) Pack {
     T v[W];
 };
-const int PACK = sizeof(REAL) < 16 ? 16 / sizeof(REAL) : 1;
-typedef Pack<REAL, PACK> RealPack;
+const int PACK = sizeof(STORED) < 16 ? 16 / sizeof(STORED) : 1;
+typedef Pack<STORED, PACK> StoredPack;
 
 template <class... T>
 __device__ bool aligned(const T*... pointers) {
-    return ((reinterpret_cast<size_t>(pointers) | ...) & (sizeof(RealPack) - 1)) == 0;
+    return ((reinterpret_cast<size_t>(pointers) | ...) & (sizeof(StoredPack) - 1)) == 0;
 }
 
-// out[i] = f(in[i], ...), by 16 bytes where every pointer allows it. out may be one of the inputs.
+// out[i] = f(in[i], ...), by 16 bytes where every pointer allows it; f takes and gives REAL. out
+// may be one of the inputs.
 template <class F, class... In>
-__device__ void map(REAL* out, i64 n, F f, const In*... in) {
+__device__ void map(STORED* out, i64 n, F f, const In*... in) {
     i64 packed = 0;
     if (aligned(out, in...)) {
         const i64 packs = n / PACK;
         packed = packs * PACK;
         FOR_EACH(i, packs) {
-            RealPack result;
+            StoredPack result;
             auto fill = [&](const auto&... x) {
                 for (int k = 0; k < PACK; k++) result.v[k] = f(x.v[k]...);
             };
-            fill(reinterpret_cast<const RealPack*>(in)[i]...);
-            reinterpret_cast<RealPack*>(out)[i] = result;
+            fill(reinterpret_cast<const StoredPack*>(in)[i]...);
+            reinterpret_cast<StoredPack*>(out)[i] = result;
         }
     }
     FOR_EACH_FROM(i, packed, n) out[i] = f(in[i]...);

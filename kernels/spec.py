@@ -25,14 +25,23 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..errors import BackendError
+
 Array: TypeAlias = Any
 ShapeDType: TypeAlias = tuple[tuple[int, ...], Any]
 Shapes: TypeAlias = Callable[..., tuple[ShapeDType | None, ...]]
 
 FLOATS = ("float32", "float64")
+# Dtypes that hold numbers in 16 bits and are computed in float32: by backends that say so.
+HALVES = ("bfloat16", "float16")
+NUMBERS = (*FLOATS, *HALVES, "int32", "int64", "uint8", "uint32", "bool")
+# Kinds of floating dtypes: to NumPy, bfloat16 is a foreign type (V).
+FLOAT_KINDS = "fV"
+FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
-WIDE = ("hyper", "total")
-NUMBERS = (*FLOATS, "int32", "int64", "uint8", "uint32", "bool")
+WIDE = ("hyper", "total", "scaling")
+# Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
+SUMS = ("stats", "norm")
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class Kernel:
     samples     draws arguments for the conformance suite from a NumPy generator
     outputs     names of the outputs, allocated by the backend unless the caller gives them
     updates     names of inputs that the kernel writes in place
-    dtypes      dtypes of its inputs; all its floating inputs but those in WIDE share one
+    dtypes      dtypes of its inputs; all its floating inputs but those in WIDE and SUMS share one
     strided     whether implementations take non-contiguous inputs as they are
     depth       (*inputs, **attributes) -> the longest chain of additions behind one output element,
                 from which tolerances are derived
@@ -72,7 +81,7 @@ class Kernel:
     samples: Callable[[np.random.Generator], Iterator[Sample]]
     outputs: tuple[str, ...] = ("out",)
     updates: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = FLOATS
+    dtypes: tuple[str, ...] = (*FLOATS, *HALVES)
     strided: bool = False
     depth: Callable[..., int] = _one
     special: bool = False
@@ -90,6 +99,31 @@ class Kernel:
         set_(self, "name", self.reference.__name__)
         set_(self, "inputs", tuple(positional[len(self.outputs) :]))
         set_(self, "attributes", tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY))
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which numbers of `dtype` are computed and added: float32 for 16-bit ones.
+
+    >>> accumulator(np.dtype("float16")).name, accumulator(np.dtype("float64")).name
+    ('float32', 'float64')
+    """
+    return FLOAT32 if dtype.itemsize == 2 and dtype.kind in FLOAT_KINDS else dtype
+
+
+def dtype_named(dtype: Any) -> np.dtype[Any]:
+    """The dtype called so; NumPy knows bfloat16 once ml_dtypes is imported.
+
+    >>> dtype_named("float16").itemsize
+    2
+    """
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        try:
+            import ml_dtypes  # noqa: F401
+        except ImportError:
+            raise BackendError(
+                "bfloat16 arrays need the package ml_dtypes; run: pip install ml_dtypes"
+            ) from None
+    return np.dtype(dtype)
 
 
 def like_first(x: Array, *_: Any, **__: Any) -> tuple[ShapeDType]:

@@ -24,7 +24,7 @@ __device__ void offsets(i64 result[COUNT], const Broadcast& shape, i64 i) {
 
 // out[i] = f(a, b) for two operands that broadcast.
 template <class F, class Result>
-__device__ void map_strided(F f, Result* out, const REAL* a, const REAL* b, i64 n,
+__device__ void map_strided(F f, Result* out, const STORED* a, const STORED* b, i64 n,
                             const Broadcast& shape) {
     FOR_EACH(i, n) {
         i64 at[2];

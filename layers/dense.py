@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd import Tensor
+from ..autograd import Tensor, is_float
 from ..autograd.functional import check_activation, dense, log_softmax, softmax
 from ..backends import Backend, DType, generator, get_backend
 from ..errors import OptionError, ShapeError
@@ -100,7 +100,7 @@ class Dense(Module):
                 raise ShapeError(f"Dense takes inputs (..., features), found shape {x.shape}")
             self._build(x.shape[-1], x.backend)
             assert self.weight is not None
-        if x.dtype.kind != "f":
+        if not is_float(x.dtype):
             x = x.astype(self.weight.dtype)
         shape = x.shape
         if not shape or shape[-1] != self.in_features:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..autograd import Tensor, float_dtype, get_default_dtype, tensor
+from ..autograd import Tensor, float_dtype, get_default_dtype, is_float, tensor
 from ..autograd.functional import penalty
+from ..autograd.precision import forget
 from ..backends import Array, Backend, DType, current_name, get_backend
 from ..backends.recording import changed, toggled
 from ..errors import CheckpointError, OptionError, ShapeError
@@ -48,7 +49,7 @@ def L2(factor: float) -> Regularizer:
 class Parameter(Tensor):
     """A tensor that is trained: a leaf that requires a gradient, in a module's attribute."""
 
-    __slots__ = ("flat", "regularizer")
+    __slots__ = ("_place", "flat", "regularizer")
 
     def __init__(
         self,
@@ -62,29 +63,36 @@ class Parameter(Tensor):
         self.regularizer = regularizer
         # The flat buffer of which this parameter is a view, once an optimizer has made one.
         self.flat: object | None = None
+        self._place: tuple[Array, int] | None = None
 
     def replace(self, values: np.ndarray, backend: Backend | None = None) -> None:
         """New values, on another backend if one is given; elsewhere it leaves its flat buffer."""
+        forget()
         if backend is None or backend is self.backend:
             source = self.backend.asarray(values.astype(self.dtype, copy=False))
             self.backend.ops.copy(source, dtype=self.dtype.name, out=(self.data,))
             return
         changed()
         self.backend, self.data = backend, backend.asarray(values)
-        self._grad, self.flat = None, None
+        self._leave()
+
+    def _leave(self) -> None:
+        self._grad, self.flat, self._place = None, None, None
         self.zero_grad()
 
-    def attach(self, flat: object, grad: Array) -> None:
-        """Become a view of a flat buffer, with `grad` the place of the gradient there."""
+    def attach(self, flat: object, values: Array, start: int, grad: Array) -> None:
+        """Be the view at `start` of a flat buffer; `grad` is the place of the gradient there."""
         changed()
-        self.flat, self._grad = flat, grad
+        self.flat, self._place, self._grad = flat, (values, start), grad
+
+    def whole(self) -> tuple[Array, int]:
+        return self._place or (self.data, 0)
 
     def cast(self, dtype: DType) -> None:
         """The same values in another floating dtype, outside any flat buffer."""
         changed()
         self.data = self.backend.asarray(self.numpy().astype(dtype))
-        self._grad, self.flat = None, None
-        self.zero_grad()
+        self._leave()
 
 
 class Module:
@@ -182,7 +190,7 @@ class Module:
         if not isinstance(x, (np.ndarray, list)):
             return x
         host = np.asarray(x)
-        return tensor(host, self.dtype if host.dtype.kind == "f" else None, self.backend)
+        return tensor(host, self.dtype if is_float(host.dtype) else None, self.backend)
 
     @property
     def backend(self) -> Backend:
@@ -216,7 +224,7 @@ class Module:
                     p.replace(p.numpy(), target)
             for key, b in module._buffers.items():
                 moved = b if target is None else b.to(target)
-                if wanted is not None and moved.dtype.kind == "f":
+                if wanted is not None and is_float(moved.dtype):
                     moved = moved.astype(wanted)
                 module.register_buffer(key, moved)
         return self
@@ -367,6 +375,7 @@ class Module:
                 + "\nBuild the model with the sizes it was saved with, or pass strict=False to "
                 "take what fits by name"
             )
+        forget()
         for key, t in own.items():
             if key in state:
                 values = np.asarray(state[key])

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Captured, Tensor, no_grad, tensor
+from ..autograd import Captured, Tensor, is_float, no_grad, tensor
+from ..autograd.precision import casting
 from ..backends import generator
 from ..data import DataLoader, TensorDataset
 from ..data.checks import check_finite, check_same_length
 from ..errors import DataError, OptionError, ShapeError
+from ..kernels.spec import accumulator
 from ..layers import Module
 from ..training import losses, metrics, optimizers
 from ..training.callbacks import Callback
@@ -61,7 +63,7 @@ class Model(Module):
     def _run_once(self, x: np.ndarray) -> None:
         training = self.training
         self.eval()
-        self(tensor(x, self.dtype if x.dtype.kind == "f" else None, self.backend))
+        self(tensor(x, self.dtype if is_float(x.dtype) else None, self.backend))
         self.train(training)
 
     # Training
@@ -71,16 +73,23 @@ class Model(Module):
         optimizer: str | dict[str, Any] | optimizers.Optimizer = "adamw",
         loss: str | dict[str, Any] | Callable[..., Tensor] = "cross_entropy",
         metrics: Iterable[Any] = (),
+        precision: str = "float32",
     ) -> None:
         """Say how to train: optimizer, loss and metrics, as names or objects.
 
         A loss may be any function (outputs, target) -> tensor of shape ().
+
+        With `precision` "bfloat16" or "float16" layers compute in 16 bits, as in a
+        `tercet.autocast` block, float16 with a `LossScaler`; parameters, losses and saved files
+        stay float32. "tf32" rounds the operands of float32 products only. All three need an NVIDIA
+        GPU: fit, evaluate and predict raise BackendError elsewhere.
         """
         function = losses.get(loss)
         # A loss of probabilities says that outputs are: 0.5 is their threshold, not 0.
         from_logits = not isinstance(function, losses.BCELoss)
         chosen = [_metric(m, from_logits=from_logits) for m in metrics]
-        self._set_trainer(Trainer(self, optimizers.get(optimizer), function, chosen))
+        trainer = Trainer(self, optimizers.get(optimizer), function, chosen, precision)
+        self._set_trainer(trainer)
 
     def _set_trainer(self, trainer: Trainer) -> None:
         object.__setattr__(self, "trainer", trainer)
@@ -182,14 +191,15 @@ class Model(Module):
         return np.concatenate(parts)
 
     def _predicted(self, batch: np.ndarray) -> np.ndarray:
-        if not self.backend.captures:
-            outputs: Tensor = self(batch)
-            return outputs.numpy()
-        if self._predictor is None:
-            object.__setattr__(self, "_predictor", Captured(self, strict=False))
-            assert self._predictor is not None
-        outputs = self._predictor.view(batch)
-        return outputs.numpy()
+        predictor: Any = self
+        if self.backend.captures:
+            if self._predictor is None:
+                object.__setattr__(self, "_predictor", Captured(self, strict=False))
+                assert self._predictor is not None
+            predictor = self._predictor.view
+        with casting("float32" if self.trainer is None else self.trainer.precision):
+            outputs: np.ndarray = predictor(batch).numpy()
+        return outputs.astype(accumulator(outputs.dtype), copy=False)
 
     def _compiled(self) -> Trainer:
         if self.trainer is None:
@@ -243,7 +253,7 @@ def _arrays(name: str, x: Any, y: Any, weight: Any) -> list[np.ndarray]:
     for label, a in zip(("x", "y", "sample_weight"), arrays, strict=False):
         if a.ndim == 0 or len(a) == 0:
             raise DataError(f"{name}: {label} is empty (shape {a.shape}); give at least one sample")
-        if a.dtype.kind not in "fiub":
+        if not is_float(a.dtype) and a.dtype.kind not in "iub":
             raise DataError(
                 f"{name}: {label} must hold numbers, found {a.dtype}; encode text as numbers first"
             )

@@ -109,7 +109,7 @@ def run(code: str) -> str:
 
 def test_import_is_light() -> None:
     loaded = run("import sys, tercet; print([m for m in ('numba', 'cupy', 'rich', 'safetensors', "
-                 "'torch') if m in sys.modules])")  # fmt: skip
+                 "'torch', 'ml_dtypes') if m in sys.modules])")  # fmt: skip
     assert loaded == "[]"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Tensor
+from ..autograd import Tensor, is_float
 from ..backends import Array, Backend
 
 FLOAT64 = np.dtype("float64")
@@ -64,7 +64,7 @@ def count_hits(
 
     They can where outputs are (n, c) and targets n whole numbers.
     """
-    if outputs.ndim != 2 or outputs.dtype.kind != "f" or target.dtype.kind not in "iu":
+    if outputs.ndim != 2 or not is_float(outputs.dtype) or target.dtype.kind not in "iu":
         return False
     if target.size != len(outputs):
         return False

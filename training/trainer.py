@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..autograd import Captured, Tensor, no_grad
+from ..autograd.precision import PRECISIONS, casting, check, wide
 from ..backends import Backend, DType
 from ..backends.recording import changed
 from ..data import DataLoader
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, choose
 from ..layers import Module
 from .history import History
 from .losses import Loss
@@ -21,6 +23,7 @@ from .metrics import Metric
 from .optimizers import Optimizer
 from .resident import Resident
 from .running import RunningMean
+from .scaling import LossScaler
 
 if TYPE_CHECKING:
     from .callbacks import Callback
@@ -58,8 +61,13 @@ class Trainer:
         optimizer: Optimizer | None,
         loss: LossFunction,
         metrics: Sequence[Metric] = (),
+        precision: str = "float32",
     ) -> None:
+        if precision not in PRECISIONS:
+            raise OptionError(choose("precision", precision, PRECISIONS))
         self.model, self.loss, self.metrics = model, loss, list(metrics)
+        self.precision = precision
+        self.scaler = LossScaler() if precision == "float16" else None
         self._optimizer = optimizer
         self.history = History()
         self.stop_training = False
@@ -111,17 +119,18 @@ class Trainer:
         self.stop_training = False
         for callback in callbacks:
             callback.on_train_begin(self)
-        for epoch in range(initial_epoch, epochs):
-            for callback in callbacks:
-                callback.on_epoch_begin(self, epoch)
-            logs = self._train_epoch(loader, callbacks)
-            if validation is not None:
-                logs |= {f"val_{k}": v for k, v in self.evaluate(validation).items()}
-            self.history.append(epoch, logs)
-            for callback in callbacks:
-                callback.on_epoch_end(self, epoch, logs)
-            if self.stop_training:
-                break
+        with self._products():
+            for epoch in range(initial_epoch, epochs):
+                for callback in callbacks:
+                    callback.on_epoch_begin(self, epoch)
+                logs = self._train_epoch(loader, callbacks)
+                if validation is not None:
+                    logs |= {f"val_{k}": v for k, v in self.evaluate(validation).items()}
+                self.history.append(epoch, logs)
+                for callback in callbacks:
+                    callback.on_epoch_end(self, epoch, logs)
+                if self.stop_training:
+                    break
         for callback in callbacks:
             callback.on_train_end(self)
         return self.history
@@ -139,10 +148,14 @@ class Trainer:
         """One training step: forward, loss, backward, update."""
         self.model.backend.random.advance()
         self.optimizer.zero_grad()
-        outputs = self.model(x)
-        loss = self._loss(outputs, y, sample_weight)
-        loss.backward()
-        self.optimizer.step()
+        loss, outputs = self.evaluated(x, y, sample_weight)
+        if self.scaler is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         return loss, outputs
 
     @no_grad()
@@ -152,8 +165,9 @@ class Trainer:
         self.model.eval()
         self._reset()
         try:
-            for _ in self._evaluate_batch.over(loader):
-                pass
+            with self._products():
+                for _ in self._evaluate_batch.over(loader):
+                    pass
         finally:
             self.model.train(training)
         return dict(RunningLogs(self.mean, self.metrics))
@@ -186,9 +200,24 @@ class Trainer:
             metric.reset()
 
     def evaluated(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Tensor]:
-        """Loss and outputs of a batch, without an update."""
-        outputs = self.model(x)
-        return self._loss(outputs, y, sample_weight), outputs
+        """Loss and outputs of a batch, without an update; outputs of 16-bit layers in float32."""
+        with casting(self.precision):
+            outputs = self.model(x)
+            if isinstance(outputs, Tensor):
+                outputs = wide(outputs)
+            return self._loss(outputs, y, sample_weight), outputs
+
+    @contextmanager
+    def _products(self) -> Iterator[None]:
+        """Products of float32 matrices as the precision says; an error where it cannot be had."""
+        backend = self.model.backend
+        check(backend, self.precision, self.model.dtype)
+        before = backend.tf32
+        backend.set_tf32(before or self.precision == "tf32")
+        try:
+            yield
+        finally:
+            backend.set_tf32(before)
 
 
 class Batch:

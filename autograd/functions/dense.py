@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from ...backends import Array
+import numpy as np
+
+from ...backends import Array, DType
 from ...kernels.activation.reference import FROM_INPUT
+from ...kernels.spec import accumulator
+from ..precision import rounded
 from ..tape import Function, Node
 from .elementwise import unbroadcast
 
 
 class Dense(Function):
-    """out = f(x W + b) with x (n, in), W (in, out), b (out,) or None."""
+    """out = f(x W + b) with x (n, in), W (in, out), b (out,) or None; rounded to `half`."""
 
     @staticmethod
     def forward(
@@ -20,7 +24,10 @@ class Dense(Function):
         *,
         activation: str,
         alpha: float,
+        half: DType | None,
     ) -> Array:
+        if half is not None:
+            x, weight, bias = (rounded(t, half) for t in node.parents)
         save_pre = activation in FROM_INPUT and any(node.needs)
         out, pre = node.ops.dense_forward(
             x, weight, bias, activation=activation, alpha=alpha, save_pre=save_pre
@@ -31,6 +38,7 @@ class Dense(Function):
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
         x, weight, saved, activation, alpha = node.saved
+        kept = accumulator(weight.dtype)  # that of the gradients by weight and bias
         _, dx, dweight, dbias = node.ops.dense_backward(
             dout,
             x,
@@ -39,16 +47,18 @@ class Dense(Function):
             activation=activation,
             alpha=alpha,
             needs=node.needs,
-            out=(None, node.into(0), node.into(1), node.into(2)),
+            out=(None, _into(node, 0, x.shape, x.dtype), node.into(1, kept), node.into(2, kept)),
         )
-        return dx, dweight, dbias
+        return _as_input(node, 0, dx), _as_input(node, 1, dweight), _as_input(node, 2, dbias)
 
 
 class MatMul(Function):
-    """out = a b with a (..., m, k), b (..., k, n); leading axes broadcast."""
+    """out = a b with a (..., m, k), b (..., k, n); leading axes broadcast; rounded to `half`."""
 
     @staticmethod
-    def forward(node: Node, a: Array, b: Array) -> Array:
+    def forward(node: Node, a: Array, b: Array, *, half: DType | None) -> Array:
+        if half is not None:
+            a, b = (rounded(t, half) for t in node.parents)
         node.save(a, b)
         return node.ops.matmul(a, b)
 
@@ -57,7 +67,40 @@ class MatMul(Function):
         a, b = node.saved
         da = db = None
         if node.needs[0]:
-            da = unbroadcast(node, node.ops.matmul(dout, b.swapaxes(-1, -2)), a.shape)
+            da = _product(node, 0, dout, b.swapaxes(-1, -2), a.shape)
         if node.needs[1]:
-            db = unbroadcast(node, node.ops.matmul(a.swapaxes(-1, -2), dout), b.shape)
+            db = _product(node, 1, a.swapaxes(-1, -2), dout, b.shape)
         return da, db
+
+
+def _product(node: Node, i: int, a: Array, b: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient a b of input i, summed to its shape."""
+    leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    whole = (*leading, a.shape[-2], b.shape[-1])
+    out = node.ops.matmul(a, b, out=(_into(node, i, whole, a.dtype),))
+    return _as_input(node, i, unbroadcast(node, out, shape))
+
+
+# A product of 16-bit operands is added in float32, and rounded only if the gradient is 16-bit.
+
+
+def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | None:
+    """Where a product of `dtype` operands writes the gradient of input i; None for a new array."""
+    parent = node.parents[i]
+    if parent is None or not node.needs[i]:
+        return None
+    wanted = parent.data.dtype
+    if wanted not in (dtype, accumulator(dtype)):
+        return None  # one 16-bit format from the other
+    place = node.into(i) if shape == parent.shape else None
+    if place is None and wanted != dtype:
+        place = node.backend.empty(shape, wanted)
+    return place
+
+
+def _as_input(node: Node, i: int, grad: Array | None) -> Array | None:
+    """A gradient in the dtype of input i, which may be 16-bit itself."""
+    parent = node.parents[i]
+    if grad is None or parent is None or parent.data.dtype == grad.dtype:
+        return grad
+    return node.ops.copy(grad, dtype=parent.data.dtype.name)

@@ -72,7 +72,7 @@ def in_precision(precision: str) -> AbstractContextManager[Any]:
     elif precision != "float32":
         if not getattr(backend, "halves", False):
             raise NotHere(f"tercet has no {precision} kernels here")
-        casting: AbstractContextManager[Any] = tc.autocast(precision)  # type: ignore[attr-defined]
+        casting: AbstractContextManager[Any] = tc.autocast(precision)
         return casting
     return nullcontext()
 

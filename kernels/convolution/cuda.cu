@@ -15,8 +15,8 @@ struct Geometry {
 };
 
 // grid: (tiles of pixels, tiles of channels, groups); block: (pixels / MINE, channels / MINE).
-extern "C" __global__ void convolution(REAL* out, const REAL* x, const REAL* weight,
-                                               const REAL* bias, Geometry g, bool relu) {
+extern "C" __global__ void convolution(STORED* out, const STORED* x, const STORED* weight,
+                                               const STORED* bias, Geometry g, bool relu) {
     DYN_SHARED(REAL, memory);
     const int across = blockDim.x * MINE, down = blockDim.y * MINE;
     REAL* pixels = memory;                    // (DEPTH, across)
@@ -51,7 +51,7 @@ extern "C" __global__ void convolution(REAL* out, const REAL* x, const REAL* wei
         for (int e = rank; e < DEPTH * down; e += threads) {
             const i64 element = start + e / down, channel = first_channel + e % down;
             weights[e] = element < size && channel < g.outputs
-                             ? weight[(group * g.outputs + channel) * size + element]
+                             ? REAL(weight[(group * g.outputs + channel) * size + element])
                              : REAL(0);
         }
         __syncthreads();
@@ -72,7 +72,7 @@ extern "C" __global__ void convolution(REAL* out, const REAL* x, const REAL* wei
             const i64 pixel = first_pixel + threadIdx.x * MINE + j;
             if (pixel >= most) continue;
             const i64 n = quotient(pixel, image), place = pixel - n * image;
-            const REAL value = sum[i][j] + (bias ? bias[filter] : REAL(0));
+            const REAL value = sum[i][j] + (bias ? REAL(bias[filter]) : REAL(0));
             out[(n * groups * g.outputs + filter) * image + place] =
                 relu ? largest(value, REAL(0)) : value;
         }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cuda import Launcher, Runtime, ceil_div, source_beside
-from ..spec import Array
+from ..spec import Array, accumulator
 
 SOURCE = source_beside(__file__)
 MINE, DEPTH = 4, 8  # as in cuda.cu
@@ -50,7 +50,7 @@ def convolution(
         (ceil_div(pixels, across), ceil_div(filters // groups, down), groups),
         block,
         (out, x, weight, bias, geometry, activation == "relu"),
-        shared=DEPTH * (across + down) * out.dtype.itemsize,
+        shared=DEPTH * (across + down) * accumulator(out.dtype).itemsize,
     )
 
 

@@ -6,24 +6,31 @@
 #include "../activation.cuh"
 
 template <int W, class F>
-__device__ void add_bias_and_activate(F f, REAL* out, REAL* pre, const REAL* z, const REAL* bias,
-                                      i64 rows, i64 columns, REAL alpha) {
-    typedef Pack<REAL, W> Packed;
+__device__ void add_bias_and_activate(F f, STORED* out, STORED* pre, const STORED* z,
+                                      const STORED* bias, i64 rows, i64 columns, REAL alpha) {
+    typedef Pack<STORED, W> Packed;
     FOR_EACH(i, rows * columns / W) {
-        Packed value = reinterpret_cast<const Packed*>(z)[i], result;
+        const Packed product = reinterpret_cast<const Packed*>(z)[i];
+        REAL value[W];
+        for (int k = 0; k < W; k++) value[k] = product.v[k];
         if (bias) {
             const Packed b = reinterpret_cast<const Packed*>(bias)[remainder(i, columns / W)];
-            for (int k = 0; k < W; k++) value.v[k] += b.v[k];
+            for (int k = 0; k < W; k++) value[k] += b.v[k];
         }
-        if (pre) reinterpret_cast<Packed*>(pre)[i] = value;
-        for (int k = 0; k < W; k++) result.v[k] = f.value(value.v[k], alpha);
+        Packed result;
+        if (pre) {
+            for (int k = 0; k < W; k++) result.v[k] = value[k];
+            reinterpret_cast<Packed*>(pre)[i] = result;
+        }
+        for (int k = 0; k < W; k++) result.v[k] = f.value(value[k], alpha);
         reinterpret_cast<Packed*>(out)[i] = result;
     }
 }
 
 // z: (rows, columns), the product, which may be `out` or `pre` itself; pre and bias may be null.
-extern "C" __global__ void bias_activation(REAL* out, REAL* pre, const REAL* z, const REAL* bias,
-                                           i64 rows, i64 columns, int kind, REAL alpha) {
+extern "C" __global__ void bias_activation(STORED* out, STORED* pre, const STORED* z,
+                                           const STORED* bias, i64 rows, i64 columns, int kind,
+                                           REAL alpha) {
     with_activation(kind, [=](auto f) {
         // A pack must not reach over the end of a row of the bias.
         if (columns % PACK == 0 && aligned(out, pre, z, bias)) {
@@ -37,9 +44,10 @@ extern "C" __global__ void bias_activation(REAL* out, REAL* pre, const REAL* z, 
 // dz = dout * f'(saved), and the sums over each chunk of rows to partials (chunks, columns). dz is
 // null for the identity, where it is dout. Blocks are (columns, rows) tiles; grid: (column tiles,
 // chunks).
-extern "C" __global__ void activation_backward_columns(REAL* dz, REAL* partials, const REAL* dout,
-                                                       const REAL* saved, i64 rows, i64 columns,
-                                                       int kind, REAL alpha) {
+extern "C" __global__ void activation_backward_columns(STORED* dz, REAL* partials,
+                                                       const STORED* dout, const STORED* saved,
+                                                       i64 rows, i64 columns, int kind,
+                                                       REAL alpha) {
     DYN_SHARED(REAL, tile);
     const i64 column = i64(blockIdx.x) * blockDim.x + threadIdx.x;
     const i64 length = (rows + gridDim.y - 1) / gridDim.y;

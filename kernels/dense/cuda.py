@@ -1,5 +1,11 @@
 """Launchers of dense/cuda.cu, around the runtime's matrix product."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
 from ..activation.cuda import NUMBER, activation_backward
 from ..cuda import (
     Launcher,
@@ -11,7 +17,7 @@ from ..cuda import (
     source_beside,
 )
 from ..elementwise.cuda import copy
-from ..reduction.cuda import reduce
+from ..reduction.cuda import reduce_parts
 from ..spec import Array
 from .layout import layout
 
@@ -110,24 +116,27 @@ def _activation_and_bias(
         (tiles, chunks),
         block,
         (dz, partials, dout, saved, rows, columns, NUMBER[activation], alpha),
-        shared=runtime.block * dout.dtype.itemsize,
+        shared=runtime.block * dbias.dtype.itemsize,
     )
     if chunks > 1:
-        reduce(runtime, dbias, partials, (1, chunks, columns), "sum")
+        reduce_parts(runtime, dbias, partials, (1, chunks, columns), "sum")
 
 
 def matmul(runtime: Runtime, out: Array, a: Array, b: Array) -> None:
     stack = out.shape[:-2]
-    runtime.gemm(out, _laid_out(runtime, a, stack), _laid_out(runtime, b, stack))
+    a, b = (_laid_out(runtime, x, stack, out.dtype) for x in (a, b))
+    runtime.gemm(out, a, b)
 
 
-def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...]) -> Array:
-    """x, or a copy in the order that products take, where its own order is another."""
-    if layout(x, stack) is not None:
+def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...], wanted: np.dtype[Any]) -> Array:
+    """x, or a copy in the order and dtype that products take, where its own are others."""
+    # Whole numbers beside floats become floats, never the other way round.
+    dtype = wanted if np.can_cast(x.dtype, wanted, "same_kind") else x.dtype
+    if x.dtype == dtype and layout(x, stack) is not None:
         return x
     shape = x.shape if x.ndim == 2 else (*stack, *x.shape[-2:])
-    copied = runtime.workspace(shape, x.dtype)
-    copy(runtime, copied, x, dtype=x.dtype.name)
+    copied = runtime.workspace(shape, dtype)
+    copy(runtime, copied, x, dtype=dtype.name)
     return copied
 
 

@@ -55,4 +55,5 @@ def _step(x: Array, stack: tuple[int, ...]) -> int | None:
     for (_, outer), (n, inner) in pairwise(axes):
         if outer != n * inner:
             return None
-    return axes[-1][1]
+    # A BLAS steps forward only.
+    return axes[-1][1] if axes[-1][1] >= 0 else None

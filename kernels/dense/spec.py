@@ -9,7 +9,7 @@ import numpy as np
 
 from ..activation.reference import FROM_INPUT, KINDS
 from ..activation.spec import ALPHA
-from ..spec import Array, Kernel, Sample, ShapeDType
+from ..spec import Array, Kernel, Sample, ShapeDType, accumulator
 from .reference import dense_backward, dense_forward, matmul
 
 SIZES = ((1, 1, 1), (5, 3, 7), (16, 10, 64), (70, 129, 33), (3, 0, 4))
@@ -32,11 +32,13 @@ def _backward_shapes(
     alpha: float,
     needs: tuple[bool, bool, bool],
 ) -> tuple[ShapeDType | None, ...]:
+    # Parameters are kept in float32 where the layer computes in 16 bits: so are their gradients.
+    kept = accumulator(weight.dtype)
     return (
         None if activation == "identity" else (dout.shape, dout.dtype),
         (x.shape, x.dtype) if needs[0] else None,
-        (weight.shape, weight.dtype) if needs[1] else None,
-        ((weight.shape[1],), weight.dtype) if needs[2] else None,
+        (weight.shape, kept) if needs[1] else None,
+        ((weight.shape[1],), kept) if needs[2] else None,
     )
 
 

@@ -4,7 +4,7 @@
 #include "../philox.cuh"
 
 // The forward pass leaves the state in `key`, from which the backward pass (key null) draws again.
-extern "C" __global__ void dropout(REAL* out, u32* key, const REAL* x, const u32* state, i64 n,
+extern "C" __global__ void dropout(STORED* out, u32* key, const STORED* x, const u32* state, i64 n,
                                    u32 stream, u32 threshold, REAL scale) {
     if (key && blockIdx.x == 0 && threadIdx.x < 4) key[threadIdx.x] = state[threadIdx.x];
     for_each_word(n, state, stream,

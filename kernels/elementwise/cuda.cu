@@ -44,33 +44,33 @@ __device__ void with_unary(int kind, Use use) {
     }
 }
 
-extern "C" __global__ void unary_forward(REAL* out, const REAL* x, i64 n, int kind) {
+extern "C" __global__ void unary_forward(STORED* out, const STORED* x, i64 n, int kind) {
     with_unary(kind, [=](auto f) { map(out, n, [=](REAL x) { return f.value(x); }, x); });
 }
 
-extern "C" __global__ void unary_backward(REAL* dx, const REAL* dout, const REAL* x,
-                                          const REAL* out, i64 n, int kind) {
+extern "C" __global__ void unary_backward(STORED* dx, const STORED* dout, const STORED* x,
+                                          const STORED* out, i64 n, int kind) {
     with_unary(kind, [=](auto f) {
         map(dx, n, [=](REAL d, REAL x, REAL y) { return d * f.slope(x, y); }, dout, x, out);
     });
 }
 
-extern "C" __global__ void clip_forward(REAL* out, const REAL* x, i64 n, REAL low, REAL high) {
+extern "C" __global__ void clip_forward(STORED* out, const STORED* x, i64 n, REAL low, REAL high) {
     map(out, n, [=](REAL x) { return clipped(x, low, high); }, x);
 }
 
-extern "C" __global__ void clip_backward(REAL* dx, const REAL* dout, const REAL* x, i64 n, REAL low,
-                                         REAL high) {
+extern "C" __global__ void clip_backward(STORED* dx, const STORED* dout, const STORED* x, i64 n,
+                                         REAL low, REAL high) {
     map(dx, n, [=](REAL d, REAL x) { return x >= low && x <= high ? d : REAL(0); }, dout, x);
 }
 
-extern "C" __global__ void accumulate(REAL* acc, const REAL* x, i64 n) {
+extern "C" __global__ void accumulate(STORED* acc, const STORED* x, i64 n) {
     map(acc, n, [=](REAL sum, REAL x) { return sum + x; }, acc, x);
 }
 
 // --- Two and three operands ----------------------------------------------------------------------
 
-#define BINARY(Name, value_expression, slope_a_expression, slope_b_expression)      \
+#define BINARY(Name, value_expression, slope_a_expression, slope_b_expression)                  \
     struct Name {                                                                               \
         static __device__ REAL value(REAL a, REAL b) { return value_expression; }               \
         static __device__ REAL slope_a(REAL a, REAL b, REAL out) { return slope_a_expression; } \
@@ -87,7 +87,7 @@ BINARY(Subtract, a - b, REAL(1), REAL(-1))
 BINARY(Multiply, a* b, b, a)
 BINARY(Divide, a / b, REAL(1) / b, -out / b)
 BINARY(Power, pow(a, b), b == 0 ? REAL(0) : b * pow(a, b - REAL(1)),
-                   a == 0 ? REAL(0) : out * log(a))
+       a == 0 ? REAL(0) : out * log(a))
 BINARY(Maximum, largest(a, b), share(a > b, a, b), REAL(1) - share(a > b, a, b))
 BINARY(Minimum, smallest(a, b), share(a < b, a, b), REAL(1) - share(a < b, a, b))
 
@@ -105,20 +105,21 @@ __device__ void with_arithmetic(int kind, Use use) {
     }
 }
 
-extern "C" __global__ void arithmetic(REAL* out, const REAL* a, const REAL* b, i64 n, int kind) {
+extern "C" __global__ void arithmetic(STORED* out, const STORED* a, const STORED* b, i64 n,
+                                      int kind) {
     with_arithmetic(
         kind, [=](auto f) { map(out, n, [=](REAL a, REAL b) { return f.value(a, b); }, a, b); });
 }
 
-extern "C" __global__ void arithmetic_strided(REAL* out, const REAL* a, const REAL* b, i64 n,
+extern "C" __global__ void arithmetic_strided(STORED* out, const STORED* a, const STORED* b, i64 n,
                                               Broadcast shape, int kind) {
     with_arithmetic(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
 }
 
 // da and db have the shape of the result; either may be null. Operands: dout, a, b, out.
-extern "C" __global__ void arithmetic_backward(REAL* da, REAL* db, const REAL* dout, const REAL* a,
-                                               const REAL* b, const REAL* out, i64 n,
-                                               Broadcast shape, int kind) {
+extern "C" __global__ void arithmetic_backward(STORED* da, STORED* db, const STORED* dout,
+                                               const STORED* a, const STORED* b, const STORED* out,
+                                               i64 n, Broadcast shape, int kind) {
     with_arithmetic(kind, [=, &shape](auto f) {
         FOR_EACH(i, n) {
             i64 at[4];

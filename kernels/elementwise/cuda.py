@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DTypeError, ShapeError
 from ..cuda import Launcher, Runtime, launch_elements, source_beside
-from ..spec import FLOATS, NUMBERS, Array
+from ..spec import FLOATS, HALVES, NUMBERS, Array, accumulator
 from .reference import ARITHMETIC, COMPARISON, UNARY
 
 SOURCE = source_beside(__file__)
@@ -74,7 +74,7 @@ def binary_forward(runtime: Runtime, out: Array, a: Array, b: Array, *, kind: st
         _strided(runtime, NUMBERS_SOURCE, "comparison_strided", (out, a, b), (a, b), NUMBER[kind])
         return
     result = out if out.dtype == common else runtime.workspace(out.shape, common)
-    if common.name not in FLOATS:
+    if common.name not in (*FLOATS, *HALVES):
         _whole_arithmetic(runtime, result, a, b, kind)
     elif a.shape == b.shape and a.flags.c_contiguous and b.flags.c_contiguous:
         _elements(runtime, "arithmetic", result, a, b, result.size, NUMBER[kind])
@@ -140,7 +140,7 @@ def copy(runtime: Runtime, out: Array, x: Array, *, dtype: str) -> None:
 
 
 def fill(runtime: Runtime, out: Array, *, shape: tuple[int, ...], dtype: str, value: float) -> None:
-    scalar = out.dtype.type(value)
+    scalar = accumulator(out.dtype).type(value)
     if out.flags.c_contiguous:
         launch_elements(runtime, NUMBERS_SOURCE, "fill", out.dtype, out.size, out, out.size, scalar)
     else:

@@ -1,5 +1,5 @@
-// What elements of every dtype have: copies to another dtype or layout, constants, comparison, choice;
-// and the arithmetic of whole numbers and booleans. Formulas: reference.py.
+// What elements of every dtype have: copies to another dtype or layout, constants, comparison,
+// choice; and the arithmetic of whole numbers and booleans. Formulas: reference.py.
 #include "../common.cuh"
 #include "../strided.cuh"
 
@@ -11,31 +11,33 @@ __device__ void with_elements(const void* x, int dtype, Use use) {
     switch (dtype) {
         case 0: return use(static_cast<const float*>(x));
         case 1: return use(static_cast<const double*>(x));
-        case 2: return use(static_cast<const int*>(x));
-        case 3: return use(static_cast<const i64*>(x));
-        case 4: return use(static_cast<const u8*>(x));
-        case 5: return use(static_cast<const u32*>(x));
-        case 6: return use(static_cast<const bool*>(x));
+        case 2: return use(static_cast<const bf16*>(x));
+        case 3: return use(static_cast<const f16*>(x));
+        case 4: return use(static_cast<const int*>(x));
+        case 5: return use(static_cast<const i64*>(x));
+        case 6: return use(static_cast<const u8*>(x));
+        case 7: return use(static_cast<const u32*>(x));
+        case 8: return use(static_cast<const bool*>(x));
     }
 }
 
-extern "C" __global__ void copy(REAL* out, const void* x, i64 n, int dtype) {
-    with_elements(x, dtype, [=](auto x) { FOR_EACH(i, n) out[i] = REAL(x[i]); });
+extern "C" __global__ void copy(STORED* out, const void* x, i64 n, int dtype) {
+    with_elements(x, dtype, [=](auto x) { FOR_EACH(i, n) out[i] = STORED(x[i]); });
 }
 
 // Operands: out, x.
-extern "C" __global__ void copy_strided(REAL* out, const void* x, i64 n, Broadcast shape,
+extern "C" __global__ void copy_strided(STORED* out, const void* x, i64 n, Broadcast shape,
                                         int dtype) {
     with_elements(x, dtype, [=, &shape](auto x) {
         FOR_EACH(i, n) {
             i64 at[2];
             offsets<2>(at, shape, i);
-            out[at[0]] = REAL(x[at[1]]);
+            out[at[0]] = STORED(x[at[1]]);
         }
     });
 }
 
-extern "C" __global__ void fill(REAL* out, i64 n, REAL value) { FOR_EACH(i, n) out[i] = value; }
+extern "C" __global__ void fill(STORED* out, i64 n, REAL value) { FOR_EACH(i, n) out[i] = value; }
 
 // --- Comparison and choice -----------------------------------------------------------------------
 
@@ -64,13 +66,13 @@ __device__ void with_comparison(int kind, Use use) {
     }
 }
 
-extern "C" __global__ void comparison_strided(bool* out, const REAL* a, const REAL* b, i64 n,
+extern "C" __global__ void comparison_strided(bool* out, const STORED* a, const STORED* b, i64 n,
                                               Broadcast shape, int kind) {
     with_comparison(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
 }
 
-extern "C" __global__ void where_strided(REAL* out, const bool* condition, const REAL* a,
-                                         const REAL* b, i64 n, Broadcast shape) {
+extern "C" __global__ void where_strided(STORED* out, const bool* condition, const STORED* a,
+                                         const STORED* b, i64 n, Broadcast shape) {
     FOR_EACH(i, n) {
         i64 at[3];
         offsets<3>(at, shape, i);
@@ -88,7 +90,7 @@ __device__ inline REAL power_of(REAL a, REAL b) {
 
 OPERATION(Add, REAL, REAL(a + b))
 OPERATION(Subtract, REAL, REAL(a - b))
-OPERATION(Multiply, REAL, REAL(a * b))
+OPERATION(Multiply, REAL, REAL(a* b))
 OPERATION(Power, REAL, power_of(a, b))
 OPERATION(Maximum, REAL, a < b ? b : a)
 OPERATION(Minimum, REAL, b < a ? b : a)
@@ -106,7 +108,7 @@ __device__ void with_arithmetic(int kind, Use use) {
     }
 }
 
-extern "C" __global__ void whole_arithmetic(REAL* out, const REAL* a, const REAL* b, i64 n,
+extern "C" __global__ void whole_arithmetic(STORED* out, const STORED* a, const STORED* b, i64 n,
                                             Broadcast shape, int kind) {
     with_arithmetic(kind, [=, &shape](auto f) { map_strided(f, out, a, b, n, shape); });
 }

@@ -1,6 +1,7 @@
 // Rows by index. Gathering: one thread an element. Scattering: one warp a row of the result, which
 // looks through the index 32 entries at a time and adds the rows that are meant for it in their
-// order, so that no addition is atomic and equal inputs give equal bits. Rules: reference.py.
+// order, so that no addition is atomic and equal inputs give equal bits; it keeps the sums of some
+// columns at a time. Rules: reference.py.
 // REAL may be any number type for take_rows.
 #include "../common.cuh"
 
@@ -13,27 +14,37 @@ __device__ T missing() {
         return T(0);
 }
 
-extern "C" __global__ void take_rows(REAL* out, const REAL* x, const i64* index, i64 rows,
+extern "C" __global__ void take_rows(STORED* out, const STORED* x, const i64* index, i64 rows,
                                      i64 count, i64 columns) {
     FOR_EACH(i, count * columns) {
         const i64 row = quotient(i, columns), source = index[row];
         const bool inside = source >= 0 && source < rows;
-        out[i] = inside ? x[source * columns + (i - row * columns)] : missing<REAL>();
+        out[i] = inside ? REAL(x[source * columns + (i - row * columns)]) : missing<REAL>();
     }
 }
 
-extern "C" __global__ void scatter_add_rows(REAL* dx, const REAL* dout, const i64* index, i64 rows,
-                                            i64 count, i64 columns) {
+const int KEPT = 4;  // columns of a lane
+
+extern "C" __global__ void scatter_add_rows(STORED* dx, const STORED* dout, const i64* index,
+                                            i64 rows, i64 count, i64 columns) {
     const WarpRows group;
     const int lane = group.rank();
     for (i64 row = group.first(); row < rows; row += group.step()) {
-        REAL* target = dx + row * columns;
-        for (i64 j = lane; j < columns; j += WARP) target[j] = 0;
-        for (i64 begin = 0; begin < count; begin += WARP) {
-            u32 hits = __ballot_sync(ALL_LANES, begin + lane < count && index[begin + lane] == row);
-            for (; hits; hits &= hits - 1) {
-                const REAL* source = dout + (begin + __ffs(hits) - 1) * columns;
-                for (i64 j = lane; j < columns; j += WARP) target[j] += source[j];
+        for (i64 first = 0; first < columns; first += KEPT * WARP) {
+            REAL sums[KEPT] = {};
+            for (i64 begin = 0; begin < count; begin += WARP) {
+                const bool hit = begin + lane < count && index[begin + lane] == row;
+                for (u32 hits = __ballot_sync(ALL_LANES, hit); hits; hits &= hits - 1) {
+                    const STORED* source = dout + (begin + __ffs(hits) - 1) * columns;
+                    for (int k = 0; k < KEPT; k++) {
+                        const i64 j = first + k * WARP + lane;
+                        if (j < columns) sums[k] += source[j];
+                    }
+                }
+            }
+            for (int k = 0; k < KEPT; k++) {
+                const i64 j = first + k * WARP + lane;
+                if (j < columns) dx[row * columns + j] = sums[k];
             }
         }
     }

@@ -2,8 +2,8 @@
 //   pointwise       one launch with the reduction's first stage in it (a partial sum a block), then
 //                   the second stage; backward one launch
 //   cross-entropy   a warp or a block takes a row: maximum, logarithm of the sum and loss in one
-//                   launch with the first stage of the reduction; a second launch finishes both sums
-//                   (of losses and of weights); backward one launch
+//                   launch with the first stage of the reduction; a second launch finishes both
+//                   sums (of losses and of weights); backward one launch
 // Formulas: reference.py.
 #include "../common.cuh"
 
@@ -62,8 +62,8 @@ __device__ void with_loss(int kind, Use use) {
 }
 
 // Fills `out` (n, m) or, where that is null, one partial sum a block.
-extern "C" __global__ void pointwise_loss_forward(REAL* out, REAL* partials, const REAL* x,
-                                                  const REAL* target, const REAL* weight, i64 n,
+extern "C" __global__ void pointwise_loss_forward(STORED* out, REAL* partials, const STORED* x,
+                                                  const STORED* target, const STORED* weight, i64 n,
                                                   i64 m, int kind, REAL delta) {
     with_loss(kind, [=](auto loss) {
         REAL sum = 0;
@@ -80,9 +80,9 @@ extern "C" __global__ void pointwise_loss_forward(REAL* out, REAL* partials, con
 }
 
 // dout has one element for each of dx, or with `single` one for all.
-extern "C" __global__ void pointwise_loss_backward(REAL* dx, const REAL* dout, const REAL* x,
-                                                   const REAL* target, const REAL* weight, i64 n,
-                                                   i64 m, int kind, REAL delta, REAL divisor,
+extern "C" __global__ void pointwise_loss_backward(STORED* dx, const STORED* dout, const STORED* x,
+                                                   const STORED* target, const STORED* weight,
+                                                   i64 n, i64 m, int kind, REAL delta, REAL divisor,
                                                    bool single) {
     with_loss(kind, [=](auto loss) {
         FOR_EACH(i, n * m) {
@@ -98,7 +98,7 @@ extern "C" __global__ void pointwise_loss_backward(REAL* dx, const REAL* dout, c
 // A row of targets, weighted and smoothed. at(k) is its entry k; where only one entry differs from
 // zero, [begin, end) is that one. A row that does not count is not `valid`.
 struct Row {
-    const REAL* class_weight;
+    const STORED* class_weight;
     REAL keep, spread;  // 1 - smoothing and smoothing / classes
     __device__ REAL weighted(REAL t, i64 k) const {
         const REAL smooth = t * keep + spread;
@@ -108,8 +108,8 @@ struct Row {
 struct IndexRow : Row {
     i64 target, begin, end;
     bool valid, inside;
-    __device__ IndexRow(const i64* targets, i64 row, i64 columns, i64 ignored, const REAL* weights,
-                        REAL smoothing)
+    __device__ IndexRow(const i64* targets, i64 row, i64 columns, i64 ignored,
+                        const STORED* weights, REAL smoothing)
         : Row{weights, REAL(1) - smoothing, smoothing / REAL(columns)},
           target(targets[row]),
           valid(target != ignored),
@@ -124,15 +124,15 @@ struct IndexRow : Row {
     // The row's part of what a mean is divided by.
     __device__ REAL weight(i64 columns) const {
         const i64 nearest = target < 0 ? 0 : target < columns ? target : columns - 1;
-        return !valid ? REAL(0) : class_weight ? class_weight[nearest] : REAL(1);
+        return !valid ? REAL(0) : class_weight ? REAL(class_weight[nearest]) : REAL(1);
     }
 };
 struct ProbabilityRow : Row {
-    const REAL* target;
+    const STORED* target;
     i64 begin, end;
     bool valid;
-    __device__ ProbabilityRow(const REAL* targets, i64 row, i64 columns, i64, const REAL* weights,
-                              REAL smoothing)
+    __device__ ProbabilityRow(const STORED* targets, i64 row, i64 columns, i64,
+                              const STORED* weights, REAL smoothing)
         : Row{weights, REAL(1) - smoothing, smoothing / REAL(columns)},
           target(targets + row * columns),
           begin(0),
@@ -145,14 +145,14 @@ struct ProbabilityRow : Row {
 // Fills stats (2, rows) and either `out` (rows,) or, where that is null, partials (2, blocks): the
 // sums of losses and of weights.
 template <class TargetRow, class Target>
-__device__ void cross_entropy_rows(REAL* out, REAL* stats, REAL* partials, const REAL* logits,
-                                   const Target* target, const REAL* class_weight,
-                                   const REAL* sample_weight, i64 rows, i64 columns, REAL smoothing,
-                                   i64 ignored, bool wide) {
+__device__ void cross_entropy_rows(STORED* out, REAL* stats, REAL* partials, const STORED* logits,
+                                   const Target* target, const STORED* class_weight,
+                                   const STORED* sample_weight, i64 rows, i64 columns,
+                                   REAL smoothing, i64 ignored, bool wide) {
     with_rows(wide, [=](auto group) {
         REAL losses = 0, weights = 0;
         for (i64 row = group.first(); row < rows; row += group.step()) {
-            const REAL* z = logits + row * columns;
+            const STORED* z = logits + row * columns;
             const REAL top = reduce_row<Max<REAL>>(group, 0, columns, [=](i64 k) { return z[k]; });
             const REAL log_sum = log(
                 reduce_row<Sum<REAL>>(group, 0, columns, [=](i64 k) { return exp(z[k] - top); }));
@@ -177,11 +177,11 @@ __device__ void cross_entropy_rows(REAL* out, REAL* stats, REAL* partials, const
 }
 
 template <class TargetRow, class Target>
-__device__ void cross_entropy_gradient_rows(REAL* dlogits, const REAL* dout, const REAL* logits,
-                                            const Target* target, const REAL* class_weight,
-                                            const REAL* sample_weight, const REAL* stats,
-                                            REAL divisor, i64 rows, i64 columns, REAL smoothing,
-                                            i64 ignored, bool single, bool wide) {
+__device__ void cross_entropy_gradient_rows(STORED* dlogits, const STORED* dout,
+                                            const STORED* logits, const Target* target,
+                                            const STORED* class_weight, const STORED* sample_weight,
+                                            const REAL* stats, REAL divisor, i64 rows, i64 columns,
+                                            REAL smoothing, i64 ignored, bool single, bool wide) {
     with_rows(wide, [=](auto group) {
         for (i64 row = group.first(); row < rows; row += group.step()) {
             const TargetRow t(target, row, columns, ignored, class_weight, smoothing);
@@ -200,27 +200,27 @@ __device__ void cross_entropy_gradient_rows(REAL* dlogits, const REAL* dout, con
 }
 
 // Without a mean the norm is 1 and there is no second launch that could write it.
-extern "C" __global__ void cross_entropy_forward(REAL* out, REAL* stats, REAL* norm, REAL* partials,
-                                                 const REAL* logits, const i64* target,
-                                                 const REAL* class_weight,
-                                                 const REAL* sample_weight, i64 rows, i64 columns,
+extern "C" __global__ void cross_entropy_forward(STORED* out, REAL* stats, REAL* norm,
+                                                 REAL* partials, const STORED* logits,
+                                                 const i64* target, const STORED* class_weight,
+                                                 const STORED* sample_weight, i64 rows, i64 columns,
                                                  REAL smoothing, i64 ignored, bool wide) {
     if (out && blockIdx.x == 0 && threadIdx.x == 0) *norm = 1;
     cross_entropy_rows<IndexRow>(out, stats, partials, logits, target, class_weight, sample_weight,
                                  rows, columns, smoothing, ignored, wide);
 }
 
-extern "C" __global__ void soft_cross_entropy_forward(REAL* out, REAL* stats, REAL* partials,
-                                                      const REAL* logits, const REAL* target,
-                                                      const REAL* class_weight,
-                                                      const REAL* sample_weight, i64 rows,
+extern "C" __global__ void soft_cross_entropy_forward(STORED* out, REAL* stats, REAL* partials,
+                                                      const STORED* logits, const STORED* target,
+                                                      const STORED* class_weight,
+                                                      const STORED* sample_weight, i64 rows,
                                                       i64 columns, REAL smoothing, bool wide) {
     cross_entropy_rows<ProbabilityRow>(out, stats, partials, logits, target, class_weight,
                                        sample_weight, rows, columns, smoothing, 0, wide);
 }
 
 // One block: norm = the sum of the weights (or 1 unless `mean`), out = the sum of losses / norm.
-extern "C" __global__ void finish_cross_entropy(REAL* out, REAL* norm, const REAL* partials,
+extern "C" __global__ void finish_cross_entropy(STORED* out, REAL* norm, const REAL* partials,
                                                 i64 blocks, bool mean) {
     const BlockRows block;
     const REAL losses = reduce_row<Sum<REAL>>(block, 0, blocks, [=](i64 i) { return partials[i]; });
@@ -234,20 +234,18 @@ extern "C" __global__ void finish_cross_entropy(REAL* out, REAL* norm, const REA
 }
 
 extern "C" __global__ void cross_entropy_backward(
-    REAL* dlogits, const REAL* dout, const REAL* logits, const i64* target,
-    const REAL* class_weight, const REAL* sample_weight, const REAL* stats, const REAL* norm,
+    STORED* dlogits, const STORED* dout, const STORED* logits, const i64* target,
+    const STORED* class_weight, const STORED* sample_weight, const REAL* stats, const REAL* norm,
     i64 rows, i64 columns, REAL smoothing, i64 ignored, bool single, bool wide) {
     cross_entropy_gradient_rows<IndexRow>(dlogits, dout, logits, target, class_weight,
                                           sample_weight, stats, *norm, rows, columns, smoothing,
                                           ignored, single, wide);
 }
 
-extern "C" __global__ void soft_cross_entropy_backward(REAL* dlogits, const REAL* dout,
-                                                       const REAL* logits, const REAL* target,
-                                                       const REAL* class_weight,
-                                                       const REAL* sample_weight, const REAL* stats,
-                                                       REAL divisor, i64 rows, i64 columns,
-                                                       REAL smoothing, bool single, bool wide) {
+extern "C" __global__ void soft_cross_entropy_backward(
+    STORED* dlogits, const STORED* dout, const STORED* logits, const STORED* target,
+    const STORED* class_weight, const STORED* sample_weight, const REAL* stats, REAL divisor,
+    i64 rows, i64 columns, REAL smoothing, bool single, bool wide) {
     cross_entropy_gradient_rows<ProbabilityRow>(dlogits, dout, logits, target, class_weight,
                                                 sample_weight, stats, divisor, rows, columns,
                                                 smoothing, 0, single, wide);

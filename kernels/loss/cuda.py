@@ -6,8 +6,8 @@ import numpy as np
 
 from ..cuda import Launcher, Runtime, blocks_for, launch_elements, row_blocks, source_beside
 from ..elementwise.cuda import copy
-from ..reduction.cuda import reduce
-from ..spec import Array
+from ..reduction.cuda import reduce_parts
+from ..spec import Array, accumulator
 from .spec import POINTWISE
 
 SOURCE = source_beside(__file__)
@@ -32,10 +32,10 @@ def pointwise_loss_forward(
         launch_elements(runtime, SOURCE, "pointwise_loss_forward", x.dtype, x.size, *args)
         return
     blocks = blocks_for(runtime, x.size)
-    partials = runtime.workspace((blocks,), x.dtype)
+    partials = runtime.workspace((blocks,), accumulator(x.dtype))
     _launch(runtime, "pointwise_loss_forward", blocks, (None, partials, *rest), x)
     divisor = x.size if reduction == "mean" else 1
-    reduce(runtime, out, partials, (1, blocks, 1), "sum", divisor)
+    reduce_parts(runtime, out, partials, (1, blocks, 1), "sum", divisor)
 
 
 def pointwise_loss_backward(
@@ -157,7 +157,7 @@ def _targets_of_sum(
     """Where the first launch writes: every row's loss, or partial sums of losses and weights."""
     if reduction == "none":
         return out, None
-    return None, runtime.workspace((2, blocks), out.dtype)
+    return None, runtime.workspace((2, blocks), accumulator(out.dtype))
 
 
 def _finish(

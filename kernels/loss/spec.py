@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import Array, Kernel, Sample, ShapeDType
+from ..spec import Array, Kernel, Sample, ShapeDType, accumulator
 from .reference import (
     cross_entropy_backward,
     cross_entropy_forward,
@@ -31,12 +31,8 @@ def _pointwise_shapes(
 def _cross_entropy_shapes(
     logits: Array, *_: Any, reduction: str, **__: Any
 ) -> tuple[ShapeDType, ShapeDType, ShapeDType]:
-    n = logits.shape[0]
-    return (
-        ((n,) if reduction == "none" else (), logits.dtype),
-        ((2, n), logits.dtype),
-        ((), logits.dtype),
-    )
+    n, sums = logits.shape[0], accumulator(logits.dtype)
+    return ((n,) if reduction == "none" else (), logits.dtype), ((2, n), sums), ((), sums)
 
 
 def _soft_shapes(logits: Array, *_: Any, **attributes: Any) -> tuple[ShapeDType, ShapeDType]:

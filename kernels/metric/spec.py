@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..spec import Array, Kernel, Sample, nothing
+from ..spec import FLOATS, Array, Kernel, Sample, nothing
 from .reference import add_loss, count_hits
 
 
@@ -30,6 +30,14 @@ def _depth(total: Array, outputs: Array, *_: Array, threshold: float) -> int:
 
 
 KERNELS = [
-    Kernel(add_loss, nothing, _loss_samples, outputs=(), updates=("total",)),
-    Kernel(count_hits, nothing, _hits_samples, outputs=(), updates=("total",), depth=_depth),
+    Kernel(add_loss, nothing, _loss_samples, outputs=(), updates=("total",), dtypes=FLOATS),
+    Kernel(
+        count_hits,
+        nothing,
+        _hits_samples,
+        outputs=(),
+        updates=("total",),
+        dtypes=FLOATS,
+        depth=_depth,
+    ),
 ]

@@ -1,5 +1,6 @@
-// Optimizer updates: one launch over the flat buffer each. Learning rate and step count are read
-// from the device array `hyper`, so that a recorded launch follows them. Formulas: reference.py.
+// Optimizer updates: one launch over the flat buffer each. Learning rate, step count and whether
+// the step is skipped are read from the device array `hyper`, so that a recorded launch follows
+// them. Formulas: reference.py.
 #include "../common.cuh"
 
 // Values that every thread needs and that cost double precision, computed once a block.
@@ -12,12 +13,13 @@ __device__ inline REAL with_decay(REAL grad, REAL param, REAL weight_decay) {
 }
 
 extern "C" __global__ void advance(double* hyper) {
-    if (blockIdx.x == 0 && threadIdx.x == 0) hyper[1] += 1;
+    if (blockIdx.x == 0 && threadIdx.x == 0 && hyper[2] == 0) hyper[1] += 1;
 }
 
 extern "C" __global__ void sgd_update(REAL* param, REAL* velocity, const REAL* grad,
                                       const double* hyper, i64 n, REAL momentum, REAL weight_decay,
                                       bool nesterov) {
+    if (hyper[2] != 0) return;
     const REAL lr = REAL(hyper[0]);
     FOR_EACH(i, n) {
         const REAL w = param[i];
@@ -33,6 +35,7 @@ extern "C" __global__ void sgd_update(REAL* param, REAL* velocity, const REAL* g
 extern "C" __global__ void adam_update(REAL* param, REAL* m, REAL* v, const REAL* grad,
                                        const double* hyper, i64 n, double beta1, double beta2,
                                        REAL eps, double weight_decay, bool decoupled) {
+    if (hyper[2] != 0) return;
     __shared__ Scales shared;
     if (threadIdx.x == 0) {
         const double lr = hyper[0], t = hyper[1];
@@ -58,6 +61,7 @@ extern "C" __global__ void adam_update(REAL* param, REAL* m, REAL* v, const REAL
 extern "C" __global__ void rmsprop_update(REAL* param, REAL* square, REAL* velocity, REAL* average,
                                           const REAL* grad, const double* hyper, i64 n, REAL alpha,
                                           REAL rest, REAL eps, REAL weight_decay, REAL momentum) {
+    if (hyper[2] != 0) return;
     const REAL lr = REAL(hyper[0]);
     FOR_EACH(i, n) {
         const REAL w = param[i];
@@ -76,6 +80,7 @@ extern "C" __global__ void rmsprop_update(REAL* param, REAL* square, REAL* veloc
 extern "C" __global__ void adagrad_update(REAL* param, REAL* square, const REAL* grad,
                                           const double* hyper, i64 n, REAL eps, REAL weight_decay,
                                           double lr_decay) {
+    if (hyper[2] != 0) return;
     const REAL lr = REAL(hyper[0] / (1.0 + (hyper[1] - 1.0) * lr_decay));
     FOR_EACH(i, n) {
         const REAL w = param[i];
@@ -94,10 +99,36 @@ extern "C" __global__ void square_partials(double* partials, const REAL* x, i64 
 
 extern "C" __global__ void clip_by_norm(REAL* grad, const double* total, i64 n, double max_norm,
                                         double epsilon) {
-    const REAL scale = REAL(smallest(max_norm / (sqrt(*total) + epsilon), 1.0));
+    const double wanted = max_norm / (sqrt(*total) + epsilon);
+    const REAL scale = wanted < 1 ? REAL(wanted) : REAL(1);  // NaN, too, changes nothing
     map(grad, n, [=](REAL g) { return g * scale; }, grad);
 }
 
 extern "C" __global__ void clip_by_value(REAL* grad, i64 n, REAL limit) {
     map(grad, n, [=](REAL g) { return clipped(g, -limit, limit); }, grad);
+}
+
+// Threads that find a number that is not finite all write the same.
+extern "C" __global__ void unscale(REAL* grad, double* scaling, i64 n) {
+    const REAL inverse = REAL(1.0 / scaling[0]);
+    bool finite = true;
+    map(
+        grad, n,
+        [inverse, &finite](REAL g) {
+            finite = finite && fabs(g) < REAL(INFINITY);
+            return g * inverse;
+        },
+        grad);
+    if (!finite) scaling[2] = 1;
+}
+
+extern "C" __global__ void update_scale(double* scaling, double growth, double backoff,
+                                        i64 interval) {
+    if (blockIdx.x != 0 || threadIdx.x != 0) return;
+    const bool bad = scaling[2] != 0;
+    const double good = bad ? 0 : scaling[1] + 1;
+    const bool grown = good == double(interval);
+    scaling[0] *= bad ? backoff : grown ? growth : 1.0;
+    scaling[1] = grown ? 0 : good;
+    scaling[2] = 0;
 }

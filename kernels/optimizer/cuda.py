@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cuda import Launcher, Runtime, blocks_for, launch_elements, source_beside
-from ..reduction.cuda import reduce
+from ..reduction.cuda import reduce_parts
 from ..spec import Array
 from .reference import NORM_EPSILON
 
@@ -87,7 +87,7 @@ def sum_of_squares(runtime: Runtime, out: Array, x: Array) -> None:
     partials = runtime.workspace((blocks,), out.dtype)
     args = (partials, x, x.size)
     runtime.launch(SOURCE, "square_partials", x.dtype, (blocks,), (runtime.block,), args)
-    reduce(runtime, out, partials, (1, blocks, 1), "sum")
+    reduce_parts(runtime, out, partials, (1, blocks, 1), "sum")
 
 
 def clip_by_norm(runtime: Runtime, grad: Array, total: Array, *, max_norm: float) -> None:
@@ -96,6 +96,17 @@ def clip_by_norm(runtime: Runtime, grad: Array, total: Array, *, max_norm: float
 
 def clip_by_value(runtime: Runtime, grad: Array, *, limit: float) -> None:
     _update(runtime, "clip_by_value", grad, (grad, grad.size, limit))
+
+
+def unscale(runtime: Runtime, grad: Array, scaling: Array) -> None:
+    _update(runtime, "unscale", grad, (grad, scaling, grad.size))
+
+
+def update_scale(
+    runtime: Runtime, scaling: Array, *, growth: float, backoff: float, interval: int
+) -> None:
+    args = (scaling, growth, backoff, interval)
+    runtime.launch(SOURCE, "update_scale", np.dtype("float32"), (1,), (1,), args)
 
 
 def _update(runtime: Runtime, kernel: str, param: Array, args: tuple[Array, ...]) -> None:
@@ -111,4 +122,6 @@ LAUNCHERS: dict[str, Launcher] = {
     "sum_of_squares": sum_of_squares,
     "clip_by_norm": clip_by_norm,
     "clip_by_value": clip_by_value,
+    "unscale": unscale,
+    "update_scale": update_scale,
 }

@@ -16,7 +16,8 @@ from .reference import NORM_EPSILON
 
 @loop
 def _advance(t: int, parts: int, hyper: Array) -> None:
-    hyper[1] += 1
+    if hyper[2] == 0.0:
+        hyper[1] += 1
 
 
 @loop
@@ -31,6 +32,8 @@ def _sgd(
     weight_decay: float,
     nesterov: bool,
 ) -> None:
+    if hyper[2] != 0.0:
+        return
     low, high = share(param.size, parts, t)
     f = param.dtype.type
     lr, mu, decay = f(hyper[0]), f(momentum), f(weight_decay)
@@ -63,6 +66,8 @@ def _adam(
     coupled_decay: float,
     decoupled_decay: float,
 ) -> None:
+    if hyper[2] != 0.0:
+        return
     low, high = share(param.size, parts, t)
     f = param.dtype.type
     lr, step = hyper[0], hyper[1]
@@ -95,6 +100,8 @@ def _rmsprop(
     weight_decay: float,
     momentum: float,
 ) -> None:
+    if hyper[2] != 0.0:
+        return
     low, high = share(param.size, parts, t)
     f = param.dtype.type
     lr, decay, epsilon, mu = f(hyper[0]), f(weight_decay), f(eps), f(momentum)
@@ -130,6 +137,8 @@ def _adagrad(
     weight_decay: float,
     lr_decay: float,
 ) -> None:
+    if hyper[2] != 0.0:
+        return
     low, high = share(param.size, parts, t)
     f = param.dtype.type
     lr = f(hyper[0] / (1.0 + (hyper[1] - 1.0) * lr_decay))
@@ -163,7 +172,7 @@ def _add_up(t: int, parts: int, out: Array, sums: Array) -> None:
 @loop
 def _clip_by_norm(t: int, parts: int, grad: Array, total: Array, max_norm: float) -> None:
     scale = max_norm / (math.sqrt(total[0]) + NORM_EPSILON)
-    if scale >= 1.0:
+    if not scale < 1.0:  # NaN, too, changes nothing
         return
     low, high = share(grad.size, parts, t)
     g, factor = grad[low:high], grad.dtype.type(scale)

@@ -1,8 +1,9 @@
 """Optimizer updates, in place on flat buffers (n,), and what goes before them.
 
-`hyper` is a float64 array (2,) that lives with the backend: the learning rate, and t, the number of
-the step that is being made (1, 2, ...). `advance` makes t the next one. Kept in an array, both can
-change between two runs of a recorded step.
+`hyper` is a float64 array (3,) that lives with the backend: the learning rate; t, the number of the
+step that is being made (1, 2, ...); and 1 if that step is skipped, so that nothing changes, else 0.
+`advance` makes t the next one. Kept in an array, they can change between two runs of a recorded
+step.
 
 With g the gradient, plus weight_decay * w where the decay is not decoupled:
 
@@ -17,6 +18,11 @@ With g the gradient, plus weight_decay * w where the decay is not decoupled:
              Tieleman & Hinton, 2012; centered: Graves, 2013, section 4
     adagrad  s += g^2;  w -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
              Duchi et al., JMLR 12, 2011
+
+`scaling` is a float64 array (3,) that lives with the backend: the scale, by which the loss is
+multiplied so that small gradients do not vanish in float16; how many steps in a row went well; and
+1 if this step's gradients were too large for float16, else 0. Micikevicius et al., "Mixed precision
+training", ICLR 2018, section 3.2.
 """
 
 from typing import Any
@@ -27,8 +33,8 @@ NORM_EPSILON = 1e-6
 
 
 def advance(xp: Any, hyper: Array) -> None:
-    """hyper: (2,) float64; t += 1."""
-    hyper[1] += 1
+    """hyper: (3,) float64; t += 1, unless the step is skipped."""
+    hyper[1] += hyper[2] == 0
 
 
 def sgd_update(
@@ -43,6 +49,8 @@ def sgd_update(
     nesterov: bool,
 ) -> None:
     """param, velocity, grad: (n,); velocity is None without momentum."""
+    if hyper[2]:
+        return
     lr = hyper[0].astype(param.dtype)
     step = _with_decay(grad, param, weight_decay)
     if velocity is not None:
@@ -67,6 +75,8 @@ def adam_update(
     decoupled: bool,
 ) -> None:
     """param, m, v, grad: (n,)."""
+    if hyper[2]:
+        return
     dtype = param.dtype
     lr, t = hyper[0], hyper[1]
     step_size = (lr / (1.0 - beta1**t)).astype(dtype)
@@ -99,6 +109,8 @@ def rmsprop_update(
     centered: bool,
 ) -> None:
     """All (n,); velocity is None without momentum, average unless centered."""
+    if hyper[2]:
+        return
     lr = hyper[0].astype(param.dtype)
     grad = _with_decay(grad, param, weight_decay)
     square *= alpha
@@ -129,6 +141,8 @@ def adagrad_update(
     lr_decay: float,
 ) -> None:
     """param, square, grad: (n,)."""
+    if hyper[2]:
+        return
     lr = (hyper[0] / (1.0 + (hyper[1] - 1.0) * lr_decay)).astype(param.dtype)
     grad = _with_decay(grad, param, weight_decay)
     square += grad * grad
@@ -143,14 +157,32 @@ def sum_of_squares(xp: Any, out: Array, x: Array) -> None:
 
 def clip_by_norm(xp: Any, grad: Array, total: Array, *, max_norm: float) -> None:
     """grad *= min(1, max_norm / (sqrt(total) + 1e-6)), with `total` () the sum of squares of all
-    gradients; Pascanu et al., "On the difficulty of training recurrent neural networks", 2013."""
-    scale = xp.minimum(max_norm / (xp.sqrt(total) + NORM_EPSILON), 1.0)
-    grad *= scale.astype(grad.dtype)
+    gradients; Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
+
+    Where `total` is NaN nothing changes: the gaps of a flat buffer, which are 0, must stay so."""
+    scale = max_norm / (xp.sqrt(total) + NORM_EPSILON)
+    grad *= xp.where(scale < 1.0, scale, 1.0).astype(grad.dtype)
 
 
 def clip_by_value(xp: Any, grad: Array, *, limit: float) -> None:
     """grad = min(max(grad, -limit), limit)."""
     xp.clip(grad, -limit, limit, out=grad)
+
+
+def unscale(xp: Any, grad: Array, scaling: Array) -> None:
+    """grad (n,) /= the scale; an element that is no finite number makes the step a bad one."""
+    scaling[2] = xp.maximum(scaling[2], ~xp.isfinite(grad).all())
+    grad *= (1.0 / scaling[0]).astype(grad.dtype)
+
+
+def update_scale(xp: Any, scaling: Array, *, growth: float, backoff: float, interval: int) -> None:
+    """After a bad step scale *= backoff; after `interval` good ones in a row scale *= growth."""
+    scale, good, bad = scaling
+    good = xp.where(bad != 0, 0.0, good + 1.0)
+    grown = good == interval
+    scaling[0] = scale * xp.where(bad != 0, backoff, xp.where(grown, growth, 1.0))
+    scaling[1] = xp.where(grown, 0.0, good)
+    scaling[2] = 0.0
 
 
 def _with_decay(grad: Array, param: Array, weight_decay: float) -> Array:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..spec import Array, Kernel, Sample, ShapeDType, nothing
+from ..spec import FLOATS, Array, Kernel, Sample, ShapeDType, nothing
 from .reference import (
     adagrad_update,
     adam_update,
@@ -17,8 +17,11 @@ from .reference import (
     rmsprop_update,
     sgd_update,
     sum_of_squares,
+    unscale,
+    update_scale,
 )
 
+Samples: TypeAlias = Callable[[np.random.Generator], Iterator[Sample]]
 SIZES = (1, 33, 70000, 0)
 
 
@@ -30,8 +33,23 @@ def _depth(x: Array, *_: Any, **__: Any) -> int:
     return int(x.size)
 
 
-def _hyper(lr: float = 0.01, t: int = 3) -> np.ndarray:
-    return np.array([lr, t], dtype=np.float64)
+def _hyper(lr: float = 0.01, t: int = 3, skipped: bool = False) -> np.ndarray:
+    return np.array([lr, t, skipped], dtype=np.float64)
+
+
+def _skipped_too(samples: Samples) -> Samples:
+    """The samples, and the last that has elements as one of a skipped step."""
+
+    def draw(rng: np.random.Generator) -> Iterator[Sample]:
+        last = None
+        for sample in samples(rng):
+            yield sample
+            if all(x is None or x.size for x in sample.inputs.values()):
+                last = sample
+        assert last is not None
+        yield Sample(dict(last.inputs) | {"hyper": _hyper(skipped=True)}, last.attributes)
+
+    return draw
 
 
 def _advance_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -118,9 +136,10 @@ def _norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _clip_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for n in SIZES:
         grad = rng.normal(size=n)
+        total = np.array((grad * grad).sum())
         for max_norm in (0.5, 1e6):
-            total = np.array((grad * grad).sum())
             yield Sample({"grad": grad, "total": total}, {"max_norm": max_norm})
+        yield Sample({"grad": grad, "total": np.array(np.nan)}, {"max_norm": 0.5})
 
 
 def _clip_value_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -128,17 +147,37 @@ def _clip_value_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample({"grad": rng.normal(size=n)}, {"limit": 0.6})
 
 
+def _unscale_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for n in SIZES:
+        for bad in (False, True):
+            yield Sample({"grad": rng.normal(size=n), "scaling": np.array([1024.0, 3.0, bad])})
+        for wrong in (np.nan, np.inf, -np.inf)[: n and 3]:
+            grad = rng.normal(size=n)
+            grad[rng.integers(n)] = wrong
+            yield Sample({"grad": grad, "scaling": np.array([0.5, 3.0, 0.0])})
+
+
+def _scale_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for good, bad in ((0, 0), (3, 0), (4, 0), (3, 1), (4, 1)):
+        options = {"growth": 2.0, "backoff": 0.25, "interval": 5}
+        yield Sample({"scaling": np.array([65536.0, good, bad])}, options)
+
+
 def _update(reference: Any, samples: Any, *updates: str) -> Kernel:
-    return Kernel(reference, nothing, samples, outputs=(), updates=updates)
+    return Kernel(reference, nothing, samples, outputs=(), updates=updates, dtypes=FLOATS)
 
 
 KERNELS = [
-    _update(advance, _advance_samples, "hyper"),
-    _update(sgd_update, _sgd_samples, "param", "velocity"),
-    _update(adam_update, _adam_samples, "param", "m", "v"),
-    _update(rmsprop_update, _rmsprop_samples, "param", "square", "velocity", "average"),
-    _update(adagrad_update, _adagrad_samples, "param", "square"),
-    Kernel(sum_of_squares, _scalar_float64, _norm_samples, depth=_depth),
+    _update(advance, _skipped_too(_advance_samples), "hyper"),
+    _update(sgd_update, _skipped_too(_sgd_samples), "param", "velocity"),
+    _update(adam_update, _skipped_too(_adam_samples), "param", "m", "v"),
+    _update(
+        rmsprop_update, _skipped_too(_rmsprop_samples), "param", "square", "velocity", "average"
+    ),
+    _update(adagrad_update, _skipped_too(_adagrad_samples), "param", "square"),
+    Kernel(sum_of_squares, _scalar_float64, _norm_samples, dtypes=FLOATS, depth=_depth),
     _update(clip_by_norm, _clip_norm_samples, "grad"),
     _update(clip_by_value, _clip_value_samples, "grad"),
+    _update(unscale, _unscale_samples, "grad", "scaling"),
+    _update(update_scale, _scale_samples, "scaling"),
 ]

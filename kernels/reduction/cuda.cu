@@ -3,16 +3,20 @@
 //   inner > 1   a two-dimensional block takes a chunk of a tile of columns: threadIdx.x runs along
 //               the contiguous axis, threadIdx.y down the columns
 // Where rows or columns are few and long they are cut into chunks, and a second launch reduces the
-// parts (outer, chunks, inner). Formulas: reference.py.
+// parts (outer, chunks, inner), which are REAL. Formulas: reference.py.
 #include "../common.cuh"
 
 // What is reduced: the values, or whether each equals the extremum of its row.
 struct Value {
-    static __device__ REAL of(REAL x, const REAL* extremum, i64 row) { return x; }
+    template <class In>
+    static __device__ REAL of(REAL x, const In* extremum, i64 row) {
+        return x;
+    }
 };
 struct IsExtremum {
-    static __device__ REAL of(REAL x, const REAL* extremum, i64 row) {
-        return x == extremum[row] ? REAL(1) : REAL(0);
+    template <class In>
+    static __device__ REAL of(REAL x, const In* extremum, i64 row) {
+        return x == REAL(extremum[row]) ? REAL(1) : REAL(0);
     }
 };
 
@@ -32,25 +36,45 @@ __device__ inline i64 chunk_begin(i64 chunk, i64 chunks, i64 n) {
     return begin < n ? begin : n;
 }
 
-extern "C" __global__ void reduce_rows(REAL* out, const REAL* x, const REAL* extremum, i64 rows,
-                                       i64 n, i64 chunks, int operation, REAL divisor, bool wide) {
+// One of `out` and `parts` is null.
+__device__ inline void put(STORED* out, REAL* parts, i64 i, REAL value) {
+    if (parts)
+        parts[i] = value;
+    else
+        out[i] = value;
+}
+
+template <class In>
+__device__ void over_rows(STORED* out, REAL* parts, const In* x, const In* extremum, i64 rows,
+                          i64 n, i64 chunks, int operation, REAL divisor, bool wide) {
     with_operation(operation, [=](auto op, auto mapping) {
         with_rows(wide, [=](auto group) {
             for (i64 part = group.first(); part < rows * chunks; part += group.step()) {
                 const i64 row = part / chunks, chunk = part - row * chunks;
-                const REAL* values = x + row * n;
+                const In* values = x + row * n;
                 const REAL result = reduce_row<decltype(op)>(
                     group, chunk_begin(chunk, chunks, n), chunk_begin(chunk + 1, chunks, n),
                     [=](i64 j) { return mapping.of(values[j], extremum, row); });
-                if (group.rank() == 0) out[part] = result / divisor;
+                if (group.rank() == 0) put(out, parts, part, result / divisor);
             }
         });
     });
 }
 
-extern "C" __global__ void reduce_columns(REAL* out, const REAL* x, const REAL* extremum, i64 outer,
-                                          i64 n, i64 inner, i64 chunks, int operation,
-                                          REAL divisor) {
+extern "C" __global__ void reduce_rows(STORED* out, REAL* parts, const STORED* x,
+                                       const STORED* extremum, i64 rows, i64 n, i64 chunks,
+                                       int operation, REAL divisor, bool wide) {
+    over_rows(out, parts, x, extremum, rows, n, chunks, operation, divisor, wide);
+}
+
+extern "C" __global__ void reduce_parts_of_rows(STORED* out, const REAL* parts, i64 rows, i64 n,
+                                                int operation, REAL divisor, bool wide) {
+    over_rows<REAL>(out, nullptr, parts, nullptr, rows, n, 1, operation, divisor, wide);
+}
+
+template <class In>
+__device__ void over_columns(STORED* out, REAL* parts, const In* x, const In* extremum, i64 outer,
+                             i64 n, i64 inner, i64 chunks, int operation, REAL divisor) {
     DYN_SHARED(REAL, tile);
     const i64 tiles = (inner + blockDim.x - 1) / blockDim.x;
     with_operation(operation, [=](auto op, auto mapping) {
@@ -68,23 +92,35 @@ extern "C" __global__ void reduce_columns(REAL* out, const REAL* x, const REAL* 
                 }
             }
             result = reduce_columns_of_block<Op>(tile, result);
-            if (threadIdx.y == 0 && i < inner) out[part * inner + i] = result / divisor;
+            if (threadIdx.y == 0 && i < inner) put(out, parts, part * inner + i, result / divisor);
         }
     });
 }
 
+extern "C" __global__ void reduce_columns(STORED* out, REAL* parts, const STORED* x,
+                                          const STORED* extremum, i64 outer, i64 n, i64 inner,
+                                          i64 chunks, int operation, REAL divisor) {
+    over_columns(out, parts, x, extremum, outer, n, inner, chunks, operation, divisor);
+}
+
+extern "C" __global__ void reduce_parts_of_columns(STORED* out, const REAL* parts, i64 outer, i64 n,
+                                                   i64 inner, int operation, REAL divisor) {
+    over_columns<REAL>(out, nullptr, parts, nullptr, outer, n, inner, 1, operation, divisor);
+}
+
 // dx = dout / divisor; with `extremum`, dout / count where x is the extremum, else 0.
-extern "C" __global__ void reduce_backward(REAL* dx, const REAL* dout, const REAL* x,
-                                           const REAL* extremum, const REAL* count, i64 size, i64 n,
-                                           i64 inner, REAL divisor) {
+extern "C" __global__ void reduce_backward(STORED* dx, const STORED* dout, const STORED* x,
+                                           const STORED* extremum, const REAL* count, i64 size,
+                                           i64 n, i64 inner, REAL divisor) {
     FOR_EACH(i, size) {
         const i64 column = quotient(i, inner), o = quotient(column, n);
         const i64 result = o * inner + (i - column * inner);
+        const REAL d = dout[result];
         if (!extremum)
-            dx[i] = dout[result] / divisor;
+            dx[i] = d / divisor;
         else
-            dx[i] =
-                x[i] == extremum[result] ? dout[result] / largest(count[result], REAL(1)) : REAL(0);
+            dx[i] = REAL(x[i]) == REAL(extremum[result]) ? d / largest(count[result], REAL(1))
+                                                         : REAL(0);
     }
 }
 
@@ -114,11 +150,11 @@ struct Best {
 };
 
 template <class Op>
-__device__ void argreduce_by(i64* out, const REAL* x, i64 outer, i64 n, i64 inner, bool wide) {
+__device__ void argreduce_by(i64* out, const STORED* x, i64 outer, i64 n, i64 inner, bool wide) {
     if (inner == 1) {
         with_rows(wide, [=](auto group) {
             for (i64 row = group.first(); row < outer; row += group.step()) {
-                const REAL* values = x + row * n;
+                const STORED* values = x + row * n;
                 const Place best =
                     reduce_row<Op>(group, 0, n, [=](i64 j) { return Place{values[j], j}; });
                 if (group.rank() == 0) out[row] = best.index;
@@ -135,7 +171,7 @@ __device__ void argreduce_by(i64* out, const REAL* x, i64 outer, i64 n, i64 inne
     }
 }
 
-extern "C" __global__ void argreduce(i64* out, const REAL* x, i64 outer, i64 n, i64 inner,
+extern "C" __global__ void argreduce(i64* out, const STORED* x, i64 outer, i64 n, i64 inner,
                                      bool largest, bool wide) {
     if (largest)
         argreduce_by<Best<true>>(out, x, outer, n, inner, wide);

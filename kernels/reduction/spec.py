@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import FLOATS, Array, Kernel, Sample, ShapeDType
+from ..spec import FLOATS, HALVES, Array, Kernel, Sample, ShapeDType
 from .reference import KINDS, argreduce, reduce_backward, reduce_forward
 
 SIZES = ((1, 40, 1), (6, 9, 1), (1, 9, 6), (3, 5, 4), (2, 1, 3), (0, 3, 2), (1, 70000, 1))
@@ -55,5 +55,5 @@ def _arg_samples(rng: np.random.Generator) -> Iterator[Sample]:
 KERNELS = [
     Kernel(reduce_forward, _shapes, _samples, depth=_depth),
     Kernel(reduce_backward, _gradient_shapes, _backward_samples, outputs=("dx",)),
-    Kernel(argreduce, _index_shapes, _arg_samples, dtypes=(*FLOATS, "int64", "int32")),
+    Kernel(argreduce, _index_shapes, _arg_samples, dtypes=(*FLOATS, *HALVES, "int64", "int32")),
 ]

@@ -1,18 +1,18 @@
 """Launchers of regularization/cuda.cu."""
 
 from ..cuda import Launcher, Runtime, blocks_for, launch_elements, source_beside
-from ..reduction.cuda import reduce
-from ..spec import Array
+from ..reduction.cuda import reduce_parts
+from ..spec import Array, accumulator
 
 SOURCE = source_beside(__file__)
 
 
 def penalty_forward(runtime: Runtime, out: Array, w: Array, *, l1: float, l2: float) -> None:
     blocks = blocks_for(runtime, w.size)
-    partials = runtime.workspace((blocks,), w.dtype)
+    partials = runtime.workspace((blocks,), accumulator(w.dtype))
     args = (partials, w, w.size, l1, l2)
     runtime.launch(SOURCE, "penalty_partials", w.dtype, (blocks,), (runtime.block,), args)
-    reduce(runtime, out, partials, (1, blocks, 1), "sum")
+    reduce_parts(runtime, out, partials, (1, blocks, 1), "sum")
 
 
 def penalty_backward(

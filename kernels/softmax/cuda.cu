@@ -2,12 +2,12 @@
 // it three times (twice backward), which the caches serve after the first. Formulas: reference.py.
 #include "../common.cuh"
 
-extern "C" __global__ void softmax_forward(REAL* out, const REAL* x, i64 rows, i64 columns,
+extern "C" __global__ void softmax_forward(STORED* out, const STORED* x, i64 rows, i64 columns,
                                            bool wide, bool logarithm) {
     with_rows(wide, [=](auto group) {
         for (i64 row = group.first(); row < rows; row += group.step()) {
-            const REAL* in = x + row * columns;
-            REAL* result = out + row * columns;
+            const STORED* in = x + row * columns;
+            STORED* result = out + row * columns;
             const REAL top = reduce_row<Max<REAL>>(group, 0, columns, [=](i64 j) { return in[j]; });
             const REAL sum =
                 reduce_row<Sum<REAL>>(group, 0, columns, [=](i64 j) { return exp(in[j] - top); });
@@ -20,16 +20,17 @@ extern "C" __global__ void softmax_forward(REAL* out, const REAL* x, i64 rows, i
     });
 }
 
-extern "C" __global__ void softmax_backward(REAL* dx, const REAL* dout, const REAL* out, i64 rows,
-                                            i64 columns, bool wide, bool logarithm) {
+extern "C" __global__ void softmax_backward(STORED* dx, const STORED* dout, const STORED* out,
+                                            i64 rows, i64 columns, bool wide, bool logarithm) {
     with_rows(wide, [=](auto group) {
         for (i64 row = group.first(); row < rows; row += group.step()) {
             const i64 start = row * columns;
-            const REAL *d = dout + start, *y = out + start;
-            const REAL sum = reduce_row<Sum<REAL>>(
-                group, 0, columns, [=](i64 j) { return logarithm ? d[j] : d[j] * y[j]; });
+            const STORED *d = dout + start, *y = out + start;
+            const REAL sum = reduce_row<Sum<REAL>>(group, 0, columns, [=](i64 j) {
+                return logarithm ? REAL(d[j]) : REAL(d[j]) * y[j];
+            });
             for (i64 j = group.rank(); j < columns; j += group.size()) {
-                dx[start + j] = logarithm ? d[j] - exp(y[j]) * sum : y[j] * (d[j] - sum);
+                dx[start + j] = logarithm ? d[j] - exp(REAL(y[j])) * sum : y[j] * (d[j] - sum);
             }
         }
     });

@@ -6,6 +6,8 @@ The model counts columns first, as the library does, and knows nothing of tercet
 from __future__ import annotations
 
 import ctypes
+import re
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +17,10 @@ from numpy.lib.stride_tricks import as_strided
 from tercet.backends import cublaslt
 from tercet.backends.cublaslt import CublasLt, LtPlan, Operation
 from tercet.backends.cuda_gemm import EPILOGUES, MatmulPlan, Product, Unserved, describe
+from tercet.backends.cuda_runtime import CupyRuntime
 from tercet.backends.cuda_simulation import SimulatedRuntime
-from tercet.errors import BackendError, ShapeError
+from tercet.backends.cupy_backend import CupyBackend
+from tercet.errors import BackendError, DTypeError, ShapeError
 from tercet.kernels.activation.reference import KINDS
 from tercet.kernels.dense.layout import layout
 
@@ -183,6 +187,7 @@ def test_a_stack_without_one_step_has_no_layout() -> None:
     assert layout(x[::2], (2, 3)) is None
     assert layout(x[:, :2], (4, 2)) is None
     assert layout(x[0], (4, 3)) is None  # must be repeated
+    assert layout(x[0, ::-1], (3,)) is None
     assert layout(np.broadcast_to(np.zeros((1, 6)), (5, 6)), ()) is None
     with pytest.raises(ShapeError, match="gemm takes matrices whose rows or columns"):
         SimulatedRuntime().gemm(np.zeros((2, 2)), np.zeros((4, 4))[::2, ::2], np.zeros((2, 2)))
@@ -210,11 +215,32 @@ def test_precision_and_types() -> None:
 
 def test_what_is_not_served() -> None:
     a = np.zeros((4, 4), np.float32)
-    with pytest.raises(Unserved):
+    with pytest.raises(Unserved, match="no algorithm"):
         multiply(Model(serves=False), a, a, a, "none")
+    with pytest.raises(Unserved, match="no products of int32"):
+        multiply(Model(), *[a.astype("i4")] * 3, "none")
     narrow = np.zeros((4, 6), np.float32)
-    with pytest.raises(Unserved):  # what comes before GELU is kept in rows of eight
+    with pytest.raises(Unserved, match="rows of a multiple of 8"):
         multiply(Model(), narrow, a, np.zeros((4, 6), np.float32), "gelu_tanh", None, narrow)
+    wide = np.zeros((4, 8), np.float32)
+    kept = np.zeros(64, np.float32)
+    kept = kept[(4 - kept.ctypes.data // 4) % 4 + 1 :][:32].reshape(4, 8)  # 4 bytes beyond 16
+    with pytest.raises(Unserved, match="an address that is one of 16"):
+        multiply(Model(), wide, a, wide, "gelu_tanh", None, kept)
+
+
+def test_two_dtypes_are_refused_unless_one_is_of_whole_numbers() -> None:
+    x = np.arange(16.0, dtype=np.float32).reshape(4, 4)
+    with pytest.raises(DTypeError, match="one dtype, found float32 and float64"):
+        SimulatedRuntime().gemm(x.copy(), x, x.astype(float))
+    ops = CupyBackend(runtime=SimulatedRuntime()).ops
+    whole = np.arange(16).reshape(4, 4)
+    for a, b in ((x, whole), (x, whole.T), (whole, whole)):
+        got = ops.matmul(a, b)
+        assert got.dtype == a.dtype
+        np.testing.assert_array_equal(got, a @ b)  # sums below 2**24 are exact
+    with pytest.raises(DTypeError, match="one dtype, found int64 and float32"):
+        ops.matmul(whole, x)
 
 
 def test_descriptors_are_given_back() -> None:
@@ -244,14 +270,52 @@ def test_the_simulation_demands_what_cublaslt_does() -> None:
         runtime.gemm(x.copy(), x, x, epilogue="bias", bias=np.ones(4))
 
 
+def test_the_simulation_holds_a_plan_to_its_arrays() -> None:
+    runtime = SimulatedRuntime()
+    x, y, out = (runtime.empty((4, 4), np.dtype("float32")) for _ in range(3))
+    plan = runtime.plan(describe(address, out, x, y, None, None, "none", False))
+    assert plan is not None
+    plan(out, x, y, None, None)
+    with pytest.raises(BackendError, match=r"the arrays of another, .*transposed=True"):
+        plan(out, x, y.T, None, None)
+    with pytest.raises(BackendError, match="not aligned as it was for the plan"):
+        plan(out, x, runtime.empty((20,), x.dtype)[1:17].reshape(4, 4), None, None)
+
+
 def test_matmul_serves_where_nothing_better_is() -> None:
     a = np.arange(6.0).reshape(2, 3)
     out = np.zeros((2, 2))
     product = describe(address, out, a, a.T, None, None, "none", False)
-    plan = MatmulPlan(np.matmul, product)
+    plan = MatmulPlan(np.matmul, product, "the reason")
     plan(out, a, a.T, None, None)
     np.testing.assert_array_equal(out, a @ a.T)
     assert not plan.capturable
+    assert str(plan) == "product (2, 3) (3, 2) of float64, by CuPy's matmul (the reason),"
+
+
+@pytest.mark.parametrize(
+    ("lt", "why"), [(Model(serves=False), "no algorithm"), (None, r"libcublasLt\.so\.99 was not")]
+)
+def test_what_cublaslt_does_not_serve_goes_to_matmul(
+    lt: Model | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = SimpleNamespace(attributes={"MultiProcessorCount": 1})
+    cuda = SimpleNamespace(
+        Device=lambda: device, runtime=SimpleNamespace(runtimeGetVersion=lambda: 99000)
+    )
+    cupy = SimpleNamespace(ndarray=np.ndarray, empty=np.empty, matmul=np.matmul, cuda=cuda)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    runtime = CupyRuntime()
+    assert runtime.products().startswith("CuPy's matmul, which cannot be captured: libcublasLt")
+    runtime._lt = lt  # type: ignore[assignment]
+    monkeypatch.setattr(runtime, "address", address)
+    a, out, bias = np.eye(4), np.zeros((4, 4)), np.ones(4)
+    assert runtime.gemm(out, a, 2 * a)
+    np.testing.assert_array_equal(out, 2 * a)
+    assert not runtime.gemm(out, a, a, epilogue="bias", bias=bias)
+    np.testing.assert_array_equal(out, 2 * a)  # nothing was done
+    product = describe(address, out, a, a, None, None, "none", False)
+    assert re.search(why, str(runtime.plan(product)))
 
 
 def test_a_missing_library_is_named_with_its_wheel() -> None:
@@ -259,10 +323,11 @@ def test_a_missing_library_is_named_with_its_wheel() -> None:
         CublasLt(99)
 
 
-def test_the_library_itself_takes_the_descriptors() -> None:
+@pytest.mark.parametrize("major", [12, 13])
+def test_the_library_itself_takes_the_descriptors(major: int) -> None:
     """The real functions, where they are installed: descriptors need no GPU."""
     try:
-        lt = CublasLt(12)
+        lt = CublasLt(major)
     except BackendError as error:
         pytest.skip(str(error))
     x = np.zeros((3, 8, 8), np.float32)
@@ -271,6 +336,6 @@ def test_the_library_itself_takes_the_descriptors() -> None:
         operation = Operation(lt, product)
         operation.set(cublaslt.BIAS_POINTER, ctypes.c_void_p(4096))
         operation.set(cublaslt.AUX_POINTER, ctypes.c_void_p(4096))
-    assert lt.version.startswith("12.")
-    with pytest.raises(BackendError, match=r"cublasLtMatmulDescSetAttribute failed with status"):
+    assert lt.version.startswith(f"{major}.")
+    with pytest.raises(BackendError, match=r"SetAttribute failed .* CUBLAS_STATUS_INVALID_VALUE"):
         operation.set(999, ctypes.c_int32(1))

@@ -235,3 +235,18 @@ def test_bench_measures_writes_and_reads(tmp_path: Path) -> None:
 def test_bench_says_what_is_wrong(tmp_path: Path, arguments: list[str], essentials: str) -> None:
     (tmp_path / "other.json").write_text("{}")
     assert essentials in fails(tercet("bench", *arguments, cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bfloat16",), "the numpy backend computes in float32 and float64; bfloat16 needs"),
+        (("tf32",), "the numpy backend computes in float32 and float64; tf32 needs an NVIDIA GPU"),
+        (("float16", "--dtype", "float64"), "float16 is for float32 parameters, found float64"),
+    ],
+)
+def test_precisions_that_cannot_be_had_are_refused(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in fails(tercet("train", "--precision", *arguments, cwd=tmp_path))
+    assert not list(tmp_path.iterdir())

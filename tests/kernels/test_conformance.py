@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from tercet.backends import Backend
+from tercet.backends import Backend, get_backend
 from tercet.errors import DTypeError
 from tercet.kernels import TABLE
-from tercet.kernels.activation.reference import FROM_INPUT
-from tercet.kernels.spec import FLOATS, Kernel
+from tercet.kernels.activation.reference import FROM_INPUT, KINDS
+from tercet.kernels.activation.spec import ALPHA
+from tercet.kernels.spec import FLOATS, HALVES, Kernel, dtype_named
 
 from .conformance import SPECIAL, cast, compare, gradient_pairs, oracle, run, samples
 
@@ -75,6 +76,18 @@ def test_special_values(backend: Backend, kernel: Kernel, dtype: str) -> None:
             f"{kernel.name} {sample.attributes}: {value[~close][:4]} for {want[~close][:4]} at "
             f"{[x[~close][:4] for x in inputs]}"
         )
+
+
+@pytest.mark.parametrize("activation", list(KINDS))
+def test_nan_reaches_through_a_dense_layer(backend: Backend, activation: str) -> None:
+    """Also where a library applies the activation: a maximum of its own could drop it."""
+    x, weight, bias = (np.ones(shape, np.float32) for shape in ((3, 8), (8, 16), (16,)))
+    x[1, 2] = np.nan
+    alpha = ALPHA.get(activation, 0.0)
+    out, _ = backend.ops.dense_forward(
+        *map(backend.asarray, (x, weight, bias)), activation=activation, alpha=alpha, save_pre=False
+    )
+    np.testing.assert_array_equal(np.isnan(backend.to_numpy(out)).all(axis=1), [False, True, False])
 
 
 @pytest.mark.parametrize(("forward", "backward"), gradient_pairs(), ids=lambda k: k.name)
@@ -157,10 +170,17 @@ def test_backward_is_the_derivative_of_forward(
 
 
 def test_undeclared_dtypes_are_refused(backend: Backend) -> None:
-    x = backend.asarray(np.ones((2, 2), np.float16))
-    with pytest.raises(
-        DTypeError, match=r"softmax_forward takes .*float32 or float64; found x float16"
-    ):
+    x = backend.asarray(np.ones((2, 2), np.longdouble))
+    with pytest.raises(DTypeError, match=r"softmax_forward .* takes .*float64.*; found x float128"):
+        backend.ops.softmax_forward(x)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_16_bits_are_refused_where_no_kernel_takes_them(dtype: str) -> None:
+    backend = get_backend("numpy")
+    x = backend.asarray(np.ones((2, 2), dtype_named(dtype)))
+    message = f"softmax_forward on the numpy backend takes .*float32 or float64; found x {dtype}"
+    with pytest.raises(DTypeError, match=message):
         backend.ops.softmax_forward(x)
 
 

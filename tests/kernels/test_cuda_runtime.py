@@ -16,6 +16,9 @@ from tercet.backends.recording import Place
 from tercet.cli.main import main
 from tercet.errors import BackendError
 from tercet.kernels.activation.cuda import SOURCE
+from tercet.kernels.spec import HALVES, dtype_named
+
+from .conformance import finfo
 
 FLOAT = np.dtype("float32")
 
@@ -98,8 +101,8 @@ def test_a_module_is_compiled_once_for_each_element_type(cupy: SimpleNamespace) 
     for dtype in ("float32", "float32", "float64"):
         launch(runtime, np.dtype(dtype))
     assert [m.options for m in FakeModule.made] == [
-        ("--std=c++17", "-DREAL=float"),
-        ("--std=c++17", "-DREAL=double"),
+        ("--std=c++17", "-DREAL=float", "-DSTORED=float"),
+        ("--std=c++17", "-DREAL=double", "-DSTORED=double"),
     ]
     assert "#include" not in FakeModule.made[0].code
     assert len(FakeModule.made[0].launches) == 2
@@ -136,6 +139,22 @@ def test_a_missing_cublas_is_named(cupy: SimpleNamespace, monkeypatch: pytest.Mo
     x = np.ones((2, 2))
     with pytest.raises(BackendError, match=r"matrix product.*pip install nvidia-cublas-cu12"):
         CupyRuntime().gemm(x, x, x)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_16_bit_products_without_cublaslt(
+    cupy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """Added in float32, and left in it where the result is."""
+    monkeypatch.setattr(CupyRuntime, "address", lambda runtime, x: x.ctypes.data)
+    half = dtype_named(dtype)
+    x, out = np.ones((1, 5000), half), np.empty((1, 1), np.float32)
+    step = np.full((5000, 1), 1 + float(finfo(half).eps), half)
+    assert CupyRuntime().gemm(out, x, step)
+    assert out.item() == pytest.approx(5000 * step[0].item(), rel=1e-6)
+    rounded = np.empty((1, 1), half)
+    assert CupyRuntime().gemm(rounded, x, step)
+    assert rounded.item() == out.astype(half).item()
 
 
 def test_out_of_memory_says_what_was_asked_for_and_what_is_free(
@@ -204,6 +223,7 @@ def test_info_shows_them(
 
     monkeypatch.setitem(backends._made, "cupy", CupyBackend(runtime=Described()))
     monkeypatch.setitem(backends._PROBLEMS, "cupy", lambda: None)
+    monkeypatch.setattr(backends, "_best_name", None)  # found anew, and put back
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "cupy   usable\n       Card 3000, compute capability 9.0" in out

@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 from tercet import kernels
 from tercet.backends import Backend
+from tercet.backends.cuda_gemm import GemmPlan, Product
 from tercet.backends.cuda_runtime import expand
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.errors import BackendError, DTypeError, ShapeError
 from tercet.kernels import FAMILIES, TABLE
-from tercet.kernels.spec import NUMBERS
+from tercet.kernels.spec import FLOAT_KINDS, NUMBERS, dtype_named
 
 from .conformance import cast, compare, run, samples
 from .test_conformance import (  # noqa: F401 - collected here, for this module's backend
     test_agrees_with_the_float64_reference,
     test_backward_is_the_derivative_of_forward,
     test_mixed_dtypes_are_refused,
+    test_nan_reaches_through_a_dense_layer,
     test_special_values,
     test_takes_non_contiguous_inputs,
     test_undeclared_dtypes_are_refused,
@@ -68,6 +70,17 @@ def check_everything(backend: Backend, names: tuple[str, ...] = COOPERATING) -> 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_agrees_in_every_order_of_threads(seed: int) -> None:
     check_everything(CupyBackend(runtime=SimulatedRuntime(seed)))
+
+
+class Plain(SimulatedRuntime):
+    """A device whose products do nothing to their results, as without cuBLASLt."""
+
+    def plan(self, product: Product) -> GemmPlan | None:
+        return super().plan(product) if product.epilogue == "none" else None
+
+
+def test_dense_layers_need_no_epilogues() -> None:
+    check_everything(CupyBackend(runtime=Plain()), ("dense_forward", "dense_backward"))
 
 
 # --- Broken on purpose ---------------------------------------------------------------------------
@@ -179,20 +192,20 @@ def test_threads_that_miss_a_barrier_are_caught() -> None:
 
     backend = CupyBackend(runtime=SimulatedRuntime(1, edit))
     x = backend.asarray(np.ones(9, np.float32))
+    hyper = backend.asarray(np.array([1.0, 1.0, 0.0]))
     with pytest.raises(BackendError, match="adam_update: 60 threads left before __syncthreads"):
         backend.ops.adam_update(
-            x, x, x, x, backend.asarray(np.ones(2)), beta1=0.9, beta2=0.999, eps=1e-8,
-            weight_decay=0.0, decoupled=False,
-        )  # fmt: skip
+            x, x, x, x, hyper, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False
+        )
 
 
 ARGUMENTS = [
-    ((0, 1), "takes 5 arguments .REAL. out, .* alpha.; found 2"),
+    ((0, 1), "takes 5 arguments .STORED. out, .* alpha.; found 2"),
     (
         ("out", "wide", 4, 0, 0.0),
-        r"argument x .REAL\*. must be an array of float32; found an array",
+        r"argument x .STORED\*. must be an array of float32; found an array",
     ),
-    (("out", 3, 4, 0, 0.0), r"argument x .REAL\*. must be an array of float32; found int 3"),
+    (("out", 3, 4, 0, 0.0), r"argument x .STORED\*. must be an array of float32; found int 3"),
     (("out", "x", 4.0, 0, 0.0), "argument n .i64. must be a scalar of int64; found float 4.0"),
     (("out", "x", None, 0, 0.0), "argument n .i64. must be a scalar of int64; found NoneType"),
     (("out", "x", 4, 2**40, 0.0), "argument kind .int. must be a scalar of int32; found int"),
@@ -221,8 +234,8 @@ def test_an_unknown_kernel_or_element_type_is_named() -> None:
     runtime, source = SimulatedRuntime(), source_of("activation")
     with pytest.raises(DTypeError, match=r"activation/cuda\.cu has no kernel 'gelu'"):
         runtime.launch(source, "gelu", np.dtype("float32"), (1,), (64,), ())
-    with pytest.raises(DTypeError, match=r"activation_forward .* float16 elements"):
-        runtime.launch(source, "activation_forward", np.dtype("float16"), (1,), (64,), ())
+    with pytest.raises(DTypeError, match=r"activation_forward .* complex64 elements"):
+        runtime.launch(source, "activation_forward", np.dtype("complex64"), (1,), (64,), ())
 
 
 # --- What the conformance suite does not reach ---------------------------------------------------
@@ -230,11 +243,12 @@ def test_an_unknown_kernel_or_element_type_is_named() -> None:
 
 @pytest.mark.parametrize("dtype", NUMBERS)
 def test_rows_of_every_number_type(backend: Backend, dtype: str) -> None:
-    x, index = np.arange(12).reshape(4, 3).astype(dtype), np.array([3, 0, 9, -1])
+    x = np.arange(12).reshape(4, 3).astype(dtype_named(dtype))
+    index = np.array([3, 0, 9, -1])
     got = backend.to_numpy(backend.ops.take_rows(backend.asarray(x), backend.asarray(index)))
-    assert got.dtype == np.dtype(dtype)
+    assert got.dtype == x.dtype
     np.testing.assert_array_equal(got[:2], x[[3, 0]])
-    assert np.isnan(got[2:]).all() if got.dtype.kind == "f" else not got[2:].any()
+    assert np.isnan(got[2:]).all() if got.dtype.kind in FLOAT_KINDS else not got[2:].any()
 
 
 def test_integers_meet_in_binary_kernels(backend: Backend) -> None:

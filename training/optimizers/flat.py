@@ -60,7 +60,7 @@ class FlatParameters:
         grad = self.grads[start:stop].reshape(p.shape)
         if p.grad is not None:
             copy(p.grad.data, dtype=self.dtype.name, out=(grad,))
-        p.attach(self, grad)
+        p.attach(self, self.values, start, grad)
 
     @property
     def current(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...autograd.precision import forget
 from ...backends import Array, Backend
 from ...backends.recording import changed
 from ...errors import CheckpointError, OptionError, choose
@@ -25,8 +26,8 @@ class Options(dict[str, Any]):
 class Group:
     """A run of parameters with options of their own; `lr` may change between steps.
 
-    The learning rate and the step count also live in `hyper` (2,) on the backend, where kernels
-    read them.
+    The learning rate and the step count also live in `hyper` (3,) on the backend, where kernels
+    read them, with a number that says whether the present step is skipped.
     """
 
     def __init__(self, parameters: list[Parameter], first: int, options: dict[str, Any]) -> None:
@@ -40,7 +41,7 @@ class Group:
     def place(self, backend: Backend) -> None:
         """Put `hyper` on a backend, with no update made yet."""
         self._backend = backend
-        self.hyper = backend.asarray(np.array([self._lr, 0.0], np.float64))
+        self.hyper = backend.asarray(np.array([self._lr, 0.0, 0.0], np.float64))
 
     @property
     def steps(self) -> int:
@@ -189,28 +190,42 @@ class Optimizer:
         for p in self.parameters:
             p.zero_grad()
 
-    def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+    def step(self, skip: Array = None) -> None:
+        """One update of every parameter that has a gradient.
+
+        `skip` (1,) float64 on the backend: where it is not 0, nothing changes; see `LossScaler`.
+        """
         if not self.groups:
             raise OptionError(
                 f"{type(self).__name__} has no parameters: pass model.parameters() when making it"
             )
         flat = self._flatten()
+        forget()
         self._clip(flat)
+        ops = flat.backend.ops
         for g in self.groups:
-            flat.backend.ops.advance(g.hyper)
+            if skip is not None:
+                ops.copy(skip, dtype="float64", out=(g.hyper[2:],))
+            ops.advance(g.hyper)
             for run in flat.written(g.first, g.last):
                 state = [
                     flat.part(self.state[name], run) if name in self.state else None
                     for name in self.state_names
                 ]
                 self.update(flat.part(flat.values, run), flat.part(flat.grads, run), state, g)
+            if skip is not None:
+                ops.fill(shape=(1,), dtype="float64", value=0.0, out=(g.hyper[2:],))
+
+    def gradients(self) -> list[Array]:
+        """The runs of the flat buffer that hold gradients now, to be changed in place."""
+        flat = self._flatten()
+        runs = flat.written(0, len(flat.parameters))
+        return [flat.part(flat.grads, run) for run in runs]
 
     def _clip(self, flat: FlatParameters) -> None:
         if self.clip_norm is None and self.clip_value is None:
             return
-        runs = flat.written(0, len(flat.parameters))
-        grads = [flat.part(flat.grads, run) for run in runs]
+        grads = self.gradients()
         if self.clip_norm is not None:
             clip_arrays(flat.backend.ops, grads, self.clip_norm)
         if self.clip_value is not None:
@@ -276,7 +291,7 @@ class Optimizer:
             flat.backend.ops.copy(source, dtype=flat.dtype.name, out=(array,))
         for g, steps, lr in zip(self.groups, state["steps"], state["lr"], strict=True):
             g._lr = float(lr)
-            hyper = flat.backend.asarray(np.array([lr, steps], np.float64))
+            hyper = flat.backend.asarray(np.array([lr, steps, 0.0], np.float64))
             flat.backend.ops.copy(hyper, dtype="float64", out=(g.hyper,))
 
     def config(self) -> dict[str, Any]:
