@@ -88,7 +88,7 @@ def elementwise(size: str, n: int, m: int) -> Iterator[OpCase]:
     yield OpCase(
         f"Adam {size}",
         "adam_update",
-        lambda rng: [*(_floats(rng, n * m) for _ in range(4)), np.array([1e-3, 3.0])],
+        lambda rng: [*(_floats(rng, n * m) for _ in range(4)), np.array([1e-3, 3.0, 0.0])],
         {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False},
     )
 

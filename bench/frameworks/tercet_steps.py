@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import tercet as tc
 
+from ...autograd.precision import casting, check
+from ...errors import BackendError
 from ..cases import LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
 
@@ -19,12 +21,12 @@ def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Jo
     backend = tc.get_backend()
     if mode in CAPTURE and not backend.captures:
         raise NotHere(f"not captured yet: the {backend.name} backend does not capture steps")
-    casting = in_precision(precision)
+    block = in_precision(precision)
     model = _model(case)
     inputs, classes = batch(case)
     x, y = tc.tensor(inputs), tc.tensor(classes)
     arguments: tuple[Any, ...] = (x, y)
-    function = _training(model, casting)
+    function = _training(model, block)
     if case.kind != TRAIN:
         arguments, function = (x,), model.eval()
     if mode in CAPTURE:
@@ -58,31 +60,27 @@ def _model(case: Case) -> Any:
     return model
 
 
-def in_precision(precision: str) -> AbstractContextManager[Any]:
+def in_precision(precision: str) -> AbstractContextManager[None]:
     """What forward and loss stand in to be computed in a precision, on the current backend.
 
     tf32 is a switch of the backend's products, and stays on.
     """
     backend = tc.get_backend()
+    try:
+        check(backend, precision)
+    except BackendError as why:
+        raise NotHere(str(why)) from None
     if precision == "tf32":
-        switch = getattr(backend, "set_tf32", None)
-        if switch is None:
-            raise NotHere("tercet has no tf32 products here")
-        switch(True)
-    elif precision != "float32":
-        if not getattr(backend, "halves", False):
-            raise NotHere(f"tercet has no {precision} kernels here")
-        casting: AbstractContextManager[Any] = tc.autocast(precision)
-        return casting
-    return nullcontext()
+        backend.set_tf32(True)
+    return casting(precision)
 
 
-def _training(model: Any, casting: AbstractContextManager[Any]) -> Any:
+def _training(model: Any, block: AbstractContextManager[Any]) -> Any:
     optimizer = tc.Adam(model.parameters(), lr=LR)
 
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        with casting:
+        with block:
             loss = tc.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()

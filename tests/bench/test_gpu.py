@@ -84,20 +84,15 @@ def test_steps_of_tercet_and_its_peers(result: Any) -> None:
 
 def test_captured_steps_equal_eager_ones(result: Any) -> None:
     for seen in found(result, "replay").values():
-        assert "failed" not in seen
-        if "not_here" not in seen:
-            assert (seen["equal"], seen["replayed"]) == (True, True)
-            assert seen["losses"] == seen["eager_losses"]
-    assert found(result, "replay")["float32"]["equal"]
+        assert (seen["equal"], seen["replayed"]) == (True, True)
+        assert seen["losses"] == seen["eager_losses"]
 
 
 def test_kernels_and_limits(result: Any) -> None:
     limits = found(result, "limits")
     assert limits["copy"] > 0
-    assert limits["products"]["float32"]["tercet"] > 0
-    records = found(result, "kernels")
-    assert all(r["seconds"] > 0 and r["bytes"] > 0 for r in records if r["precision"] == "float32")
-    assert not [r for r in records if "failed" in r]
+    assert all(rates["tercet"] > 0 for rates in limits["products"].values())
+    assert all(r["seconds"] > 0 and r["bytes"] > 0 for r in found(result, "kernels"))
 
 
 def test_tests_run(result: Any) -> None:
@@ -205,7 +200,7 @@ def test_a_process_answers_fails_or_is_ended() -> None:
             worker.ask(Deadline(60), "compare")
         assert worker.alive
         case = {"widths": [4, 3, 2], "batch": 2}
-        with pytest.raises((NotHere, BenchmarkError), match="float8"):
+        with pytest.raises(BenchmarkError, match="unknown precision 'float8'"):
             worker.ask(Deadline(60), "compare", **case, precision="float8")
         began = time.monotonic()
         with pytest.raises(BenchmarkError, match="no answer within 0 s"):

@@ -174,7 +174,7 @@ class WrongArguments(SimulatedRuntime):
         ),
         (
             lambda x: x.view(np.int32) if isinstance(x, np.ndarray) else x,
-            r"out .REAL\*. must be an array of float32; found an array of int32",
+            r"out .STORED\*. must be an array of float32; found an array of int32",
         ),
     ],
     ids=["number", "array"],
