@@ -64,17 +64,11 @@ def in_precision(precision: str) -> AbstractContextManager[Any]:
     tf32 is a switch of the backend's products, and stays on.
     """
     backend = tc.get_backend()
+    if precision != "float32" and not backend.halves:
+        raise NotHere(f"the {backend.name} backend has no {precision}")
     if precision == "tf32":
-        switch = getattr(backend, "set_tf32", None)
-        if switch is None:
-            raise NotHere("tercet has no tf32 products here")
-        switch(True)
-    elif precision != "float32":
-        if not getattr(backend, "halves", False):
-            raise NotHere(f"tercet has no {precision} kernels here")
-        casting: AbstractContextManager[Any] = tc.autocast(precision)
-        return casting
-    return nullcontext()
+        backend.set_tf32(True)
+    return nullcontext() if precision in ("float32", "tf32") else tc.autocast(precision)
 
 
 def _training(model: Any, casting: AbstractContextManager[Any]) -> Any:
