@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import tercet as tc
 
-from ...autograd.precision import casting, check
-from ...errors import BackendError
 from ..cases import LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
 
@@ -21,12 +19,12 @@ def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Jo
     backend = tc.get_backend()
     if mode in CAPTURE and not backend.captures:
         raise NotHere(f"not captured yet: the {backend.name} backend does not capture steps")
-    block = in_precision(precision)
+    casting = in_precision(precision)
     model = _model(case)
     inputs, classes = batch(case)
     x, y = tc.tensor(inputs), tc.tensor(classes)
     arguments: tuple[Any, ...] = (x, y)
-    function = _training(model, block)
+    function = _training(model, casting)
     if case.kind != TRAIN:
         arguments, function = (x,), model.eval()
     if mode in CAPTURE:
@@ -60,27 +58,25 @@ def _model(case: Case) -> Any:
     return model
 
 
-def in_precision(precision: str) -> AbstractContextManager[None]:
+def in_precision(precision: str) -> AbstractContextManager[Any]:
     """What forward and loss stand in to be computed in a precision, on the current backend.
 
     tf32 is a switch of the backend's products, and stays on.
     """
     backend = tc.get_backend()
-    try:
-        check(backend, precision)
-    except BackendError as why:
-        raise NotHere(str(why)) from None
+    if precision != "float32" and not backend.halves:
+        raise NotHere(f"the {backend.name} backend has no {precision}")
     if precision == "tf32":
         backend.set_tf32(True)
-    return casting(precision)
+    return nullcontext() if precision in ("float32", "tf32") else tc.autocast(precision)
 
 
-def _training(model: Any, block: AbstractContextManager[Any]) -> Any:
+def _training(model: Any, casting: AbstractContextManager[Any]) -> Any:
     optimizer = tc.Adam(model.parameters(), lr=LR)
 
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        with block:
+        with casting:
             loss = tc.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()

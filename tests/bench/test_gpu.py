@@ -200,7 +200,7 @@ def test_a_process_answers_fails_or_is_ended() -> None:
             worker.ask(Deadline(60), "compare")
         assert worker.alive
         case = {"widths": [4, 3, 2], "batch": 2}
-        with pytest.raises(BenchmarkError, match="unknown precision 'float8'"):
+        with pytest.raises(BenchmarkError, match=r"unknown .+'float8'"):
             worker.ask(Deadline(60), "compare", **case, precision="float8")
         began = time.monotonic()
         with pytest.raises(BenchmarkError, match="no answer within 0 s"):
