@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +27,7 @@ from .backend import DType
 from .cublaslt import WORKSPACE_BYTES, CublasLt, LtPlan
 from .cuda_device import card, libraries
 from .cuda_gemm import GemmPlan, MatmulPlan, Product, Unserved, describe
-from .cudnn_plans import Convolution, CudnnPlan
+from .cudnn_plans import ALIGNED, Convolution, Cudnn
 from .pool import Lease
 from .recording import Place
 
@@ -337,7 +336,16 @@ class Runtime(ABC):
         Returns whether it has one; if not, nothing was done, and our own kernel serves.
         """
         convolution = Convolution(
-            x.shape, weight.shape, out.shape, out.dtype.name, bias is not None, **options
+            x.shape,
+            weight.shape,
+            out.shape,
+            out.dtype.name,
+            bias is not None,
+            tf32=self.tf32 and out.dtype.name == "float32",
+            aligned=not any(
+                self.address(a) % ALIGNED for a in (out, x, weight, bias) if a is not None
+            ),
+            **options,
         )
         if convolution not in self._convolutions:
             self._convolutions[convolution] = self.convolution_plan(convolution)
@@ -509,14 +517,11 @@ class CupyRuntime(Runtime):
             self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         except BackendError as error:
             self._lt_problem = str(error)
-        self._cudnn: Any = None
-        self._cudnn_handle: Any = None
+        self._cudnn: Cudnn | None = None
         try:
-            self._cudnn = import_module("cudnn")
-            self._cudnn.backend_version()
-        except (ImportError, OSError, RuntimeError) as error:
-            self._cudnn = None
-            self._cudnn_problem = f'cuDNN does not load ({error}); pip install "tercet[cudnn]"'
+            self._cudnn = Cudnn(cupy)
+        except BackendError as error:
+            self._cudnn_problem = str(error)
         self._leases: WeakValueDictionary[int, Lease] = WeakValueDictionary()
 
     def load(
@@ -585,20 +590,20 @@ class CupyRuntime(Runtime):
             raise BackendError(f"a matrix product cannot be computed: {missing}") from error
 
     def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
-        cudnn = self._cudnn
-        if cudnn is None:
+        if self._cudnn is None:
             return None
-        if self._cudnn_handle is None:
-            self._cudnn_handle = cudnn.create_handle()
         try:
-            return CudnnPlan(cudnn, self._cudnn_handle, self.xp, convolution)
+            return self._cudnn.plan(convolution)
         except Unserved:
+            return None
+        except BackendError as error:
+            self._cudnn, self._cudnn_problem = None, str(error)
             return None
 
     def convolutions(self) -> str:
         """Who computes convolutions, and why."""
         if self._cudnn is not None:
-            return f"cuDNN, by nvidia-cudnn-frontend {self._cudnn.__version__}"
+            return f"cuDNN {self._cudnn.version}"
         return f"tercet's own kernel: {self._cudnn_problem}"
 
     def products(self) -> str:

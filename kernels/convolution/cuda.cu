@@ -16,7 +16,7 @@ struct Geometry {
 
 // grid: (tiles of pixels, tiles of channels, groups); block: (pixels / MINE, channels / MINE).
 extern "C" __global__ void convolution(STORED* out, const STORED* x, const STORED* weight,
-                                               const STORED* bias, Geometry g, bool relu) {
+                                       const STORED* bias, Geometry g, bool relu) {
     DYN_SHARED(REAL, memory);
     const int across = blockDim.x * MINE, down = blockDim.y * MINE;
     REAL* pixels = memory;                    // (DEPTH, across)

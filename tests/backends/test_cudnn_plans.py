@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tercet as tc
 from tercet.backends import get_backend
 from tercet.backends.cuda_gemm import Unserved
 from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
-from tercet.backends.cudnn_plans import Convolution, CudnnPlan, build, strides
+from tercet.backends.cudnn_plans import Convolution, Cudnn, CudnnPlan, build, strides, unwanted
 from tercet.backends.cupy_backend import CupyBackend
-from tercet.errors import ShapeError
+from tercet.errors import BackendError, ShapeError
+from tercet.kernels.convolution.reference import convolution
 from tercet.kernels.convolution.spec import output_size
 
 
@@ -67,6 +71,8 @@ CASE = Convolution(
     dilation=(1, 2),
     groups=2,
     activation="relu",
+    tf32=False,
+    aligned=True,
 )
 
 
@@ -86,8 +92,12 @@ class Graph:
         return call
 
     def check_support(self) -> None:
-        if self.options["handle"] == "refuses":
-            raise NotSupportedError
+        refusal = {"refuses": NotSupportedError, "rejects": RuntimeError}
+        if self.options["handle"] in refusal:
+            raise refusal[self.options["handle"]]("no engine has it")
+
+    def deselect_numeric_notes(self, notes: list[str]) -> None:
+        self.calls.append(("deselect_numeric_notes", {"notes": notes}))
 
     def get_workspace_size(self) -> int:
         return 512
@@ -117,6 +127,16 @@ def fake() -> SimpleNamespace:
         pygraph=Graph,
         data_type=SimpleNamespace(FLOAT="f4", DOUBLE="f8", HALF="f2", BFLOAT16="b2"),
         heur_mode=SimpleNamespace(A="a", FALLBACK="fallback"),
+        numerical_note=SimpleNamespace(
+            NONDETERMINISTIC="nondeterministic",
+            REDUCED_PRECISION_REDUCTION="reduced",
+            TENSOR_CORE="tensor core",
+            DOWN_CONVERT_INPUTS="down",
+        ),
+        backend_version=lambda: 92800,
+        backend_version_string=lambda: "9.28.0",
+        create_handle=lambda: "handle",
+        __version__="1.28.0",
         cudnnGraphNotSupportedError=NotSupportedError,
         set_stream=lambda handle, stream: None,
     )
@@ -161,9 +181,123 @@ def test_a_plan_runs_with_addresses_and_its_own_workspace() -> None:
     assert workspace == 9000
 
 
-def test_what_cudnn_has_no_plan_for_is_left_to_our_kernel() -> None:
-    with pytest.raises(Unserved):
-        CudnnPlan(fake(), "refuses", CUPY, CASE)
+@pytest.mark.parametrize("handle", ["refuses", "rejects"])
+def test_what_cudnn_has_no_plan_for_is_unserved(handle: str) -> None:
+    with pytest.raises(Unserved, match="no engine has it"):
+        CudnnPlan(fake(), handle, CUPY, CASE)
+
+
+def test_an_array_that_is_not_aligned_is_unserved() -> None:
+    with pytest.raises(Unserved, match="multiple of 16 bytes"):
+        CudnnPlan(fake(), "handle", CUPY, replace(CASE, aligned=False))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tf32", "more"),
+    [
+        ("float32", False, ["reduced", "tensor core", "down"]),
+        ("float32", True, []),
+        ("float64", False, []),
+        ("float16", False, ["reduced"]),
+    ],
+)
+def test_plans_round_no_more_than_was_asked(dtype: str, tf32: bool, more: list[str]) -> None:
+    case = replace(CASE, dtype=dtype, tf32=tf32)
+    assert unwanted(fake(), case) == ["nondeterministic", *more]
+    calls = CudnnPlan(fake(), "handle", CUPY, case)._graph.calls
+    names = [name for name, _ in calls]
+    # Earlier there would be no plans to take it from.
+    assert names.index("create_execution_plans") < names.index("deselect_numeric_notes")
+    assert dict(calls)["deselect_numeric_notes"] == {"notes": unwanted(fake(), case)}
+
+
+def failing(*_: Any) -> Any:
+    raise RuntimeError("no symbol")
+
+
+def test_the_library_says_why_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cudnn", None)
+    with pytest.raises(BackendError, match=r'pip install "tercet\[cudnn\]"'):
+        Cudnn(CUPY)
+    package = fake()
+    monkeypatch.setitem(sys.modules, "cudnn", package)
+    library = Cudnn(CUPY)
+    assert library.version == "9.28.0, frontend 1.28.0"
+    assert str(library.plan(CASE)) == "convolution of (2, 4, 9, 8) by (6, 2, 3, 3)"
+    package.create_handle = failing
+    with pytest.raises(BackendError, match="does not work on this device: no symbol"):
+        Cudnn(CUPY).plan(CASE)
+    package.backend_version = failing
+    with pytest.raises(BackendError, match=r"no symbol.*pip install nvidia-cudnn-cu12"):
+        Cudnn(CUPY)
+
+
+class Planned(SimulatedRuntime):
+    """A device whose library has convolutions of arrays that are aligned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[Convolution] = []
+        self.computed = 0
+
+    def convolution_plan(self, description: Convolution) -> Any:
+        self.made.append(description)
+        if not description.aligned:
+            return None
+        names = ("stride", "padding", "dilation", "groups", "activation")
+        options = {name: getattr(description, name) for name in names}
+
+        def compute(*arrays: Any) -> None:
+            self.computed += 1
+            convolution(np, *arrays, **options)
+
+        return lambda *arrays: self._submit(partial(compute, *arrays))
+
+
+OPTIONS: dict[str, Any] = {
+    "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1, "activation": "relu",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
+def test_a_plan_is_made_once_and_our_kernel_takes_the_rest(rng: np.random.Generator) -> None:
+    runtime = Planned()
+    backend = CupyBackend(runtime=runtime)
+    memory = backend.asarray(rng.normal(size=(3, 3, 5, 5)).astype("f4"))
+    weight = backend.asarray(rng.normal(size=(4, 3, 3, 3)).astype("f4"))
+    bias = backend.asarray(rng.normal(size=4).astype("f4"))
+    whole = [backend.to_numpy(backend.ops.convolution(memory, weight, bias, **OPTIONS))]
+    whole += [backend.to_numpy(backend.ops.convolution(memory, weight, bias, **OPTIONS))]
+    assert (len(runtime.made), runtime.computed) == (1, 2)
+    np.testing.assert_array_equal(*whole)
+    # 75 elements of 4 bytes further, which is no multiple of 16.
+    part = backend.to_numpy(backend.ops.convolution(memory[1:], weight, bias, **OPTIONS))
+    assert [c.aligned for c in runtime.made] == [True, False]
+    assert runtime.computed == 2
+    depth = 3 * 3 * 3
+    bound = 2 * np.finfo("f4").eps * depth * np.abs(memory).max() * np.abs(weight).max() * depth
+    np.testing.assert_allclose(part, whole[0][1:], rtol=0, atol=bound)
+
+
+@pytest.mark.skipif(compiler() is None, reason="the CUDA simulation needs g++")
+@pytest.mark.parametrize("served", [True, False], ids=["a plan", "our kernel"])
+def test_a_recorded_step_replays_a_convolution(served: bool, rng: np.random.Generator) -> None:
+    runtime = Planned() if served else SimulatedRuntime()
+    backend = CupyBackend(runtime=runtime)
+    weight = backend.asarray(rng.normal(size=(4, 3, 3, 3)).astype("f4"))
+
+    def convolve(x: Any) -> Any:
+        return tc.Tensor(backend.ops.convolution(x.data, weight, None, **OPTIONS), backend)
+
+    step = tc.capture(convolve, backend)
+    for _ in range(6):
+        x = rng.normal(size=(2, 3, 5, 5)).astype("f4")
+        eager = backend.to_numpy(
+            backend.ops.convolution(backend.asarray(x), weight, None, **OPTIONS)
+        )
+        np.testing.assert_array_equal(step(x).numpy(), eager)
+    if isinstance(runtime, Planned):
+        assert len(runtime.made) == 1
 
 
 def test_strides_are_those_of_contiguous_arrays() -> None:
@@ -178,3 +312,19 @@ def test_the_frontend_itself_takes_the_graph() -> None:
     # It works out for itself what a convolution gives.
     inferred = graph.nodes[0].outputs["Y"]
     assert inferred.dim == tensors["out"].dim == [2, 6, 5, 4]
+    assert len(unwanted(cudnn, CASE)) == 4
+
+
+def test_the_library_takes_the_graph() -> None:
+    """To validate one takes libcudnn, where it is installed, but no GPU."""
+    cudnn = pytest.importorskip("cudnn", exc_type=ImportError)
+    try:
+        cudnn.backend_version()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    for dtype in ("float32", "float64", "float16", "bfloat16"):
+        for bias, activation in ((True, "relu"), (False, "identity")):
+            case = replace(CASE, dtype=dtype, bias=bias, activation=activation)
+            graph, tensors = build(cudnn, None, case)
+            graph.validate()
+            assert list(tensors["out"].dim) == [2, 6, 5, 4]

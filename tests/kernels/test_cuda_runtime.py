@@ -197,8 +197,8 @@ cuBLASLt (matrix products in graphs): missing, pip install nvidia-cublas-cu12. F
 libcublasLt.so.12: no such file
 cudnn-frontend (optional: convolution, attention): not there, pip install nvidia-cudnn-frontend
 products by CuPy's matmul, which cannot be captured: libcublasLt.so.12 was not found
-convolutions by tercet's own kernel: cuDNN does not load (import of cudnn halted; None in \
-sys.modules); pip install "tercet[cudnn]\""""
+convolutions by tercet's own kernel: nvidia-cudnn-frontend does not load (import of cudnn halted; \
+None in sys.modules); run: pip install "tercet[cudnn]\""""
 
 
 @pytest.mark.usefixtures("pathfinder")
