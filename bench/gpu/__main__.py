@@ -18,6 +18,7 @@ from ..environment import environment
 from ..job import NotHere
 from ..turns import processors
 from . import checks, kernels, limits, replay, steps
+from .clone import clone
 from .page import page
 from .processes import Deadline, process
 from .scale import GPU, MINIATURE, Scale
@@ -26,7 +27,7 @@ from .verdict import problems
 WRONG, FAILED = 1, 2  # exit statuses: something computed or ran wrong; nothing could be run
 FORMAT = 1
 SIMULATED = "simulated: no time in it means anything"
-FOLDER = Path(__file__).parents[1] / "results"
+FOLDER = (clone() or Path()) / "bench" / "results"
 # Part, its title, its share of the time; what one leaves is for those after it.
 SHARES = (
     ("card", "the card", 2),

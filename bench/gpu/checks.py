@@ -11,13 +11,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ..job import NotHere
+from .clone import clone
 from .processes import Deadline
 
-ROOT = Path(__file__).parents[2]
 TOOLS = ("memcheck", "racecheck", "synccheck")
 FOUND = 86  # compute-sanitizer's exit status if it found something
 _RESULT = re.compile(r"^(tests/.+?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b", re.MULTILINE)
@@ -65,12 +64,13 @@ def _pytest(
     selection: Sequence[str], deadline: Deadline, prefix: Sequence[str] = ()
 ) -> tuple[str, int | None]:
     """What pytest printed, and its exit status; None if the time ended it."""
-    if not (ROOT / "tests").is_dir():
-        raise NotHere(f"{ROOT} has no tests: run the command from a clone")
+    root = clone()
+    if root is None:
+        raise NotHere("the installed package has no tests: run the command in a clone")
     command = [*prefix, sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *selection]
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=root, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             status: int | None = process.wait(deadline.left)

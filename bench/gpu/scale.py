@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..cases import CASES, MNIST, TRAIN, Case
+from .clone import clone
 
 # The tests of the kernels first: what the others say depends on them.
-_FOLDER = Path(__file__).parents[2] / "tests"
+_FOLDER = (clone() or Path()) / "tests"
 TESTS = ("tests/kernels", *(f"tests/{path.name}" for path in sorted(_FOLDER.glob("[!_]*"))
          if path.name not in ("kernels", "conftest.py")))  # fmt: skip
 
