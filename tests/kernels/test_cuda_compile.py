@@ -35,6 +35,9 @@ DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
 # Registers of a thread, by bytes of an element. A multiprocessor has 65,536 for up to 2048 threads;
 # half of these can be there at once, a quarter of those on eight bytes, to hide loads' latency.
 MOST_REGISTERS = {1: 64, 2: 64, 4: 64, 8: 128}
+# Kernels that keep a tile of sums in registers use each load many times, and need fewer threads.
+MOST_REGISTERS_OF_TILES = 128
+TILES = ("convolution/cuda",)
 
 # (text, options, folder, assembly) -> PTX if `assembly`, else what the assembler reports
 Compile = Callable[[str, tuple[str, ...], Path, bool], str]
@@ -104,7 +107,8 @@ def test_compiles_without_spilling(
         used = [int(count) for count in re.findall(r"Used (\d+) registers", report)]
         assert len(used) == len(signatures(source_of(name)))
         size = 2 if dtype in HALVES else np.dtype(dtype).itemsize
-        assert max(used) <= MOST_REGISTERS[size], report
+        most = MOST_REGISTERS_OF_TILES if name in TILES else MOST_REGISTERS[size]
+        assert max(used) <= most, report
 
 
 @pytest.mark.parametrize("name", [n for n in SOURCES if n.split("/")[0] not in DOUBLE_ALLOWED])
