@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -237,8 +237,7 @@ class Runtime(ABC):
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
-        self._plans: dict[Product, GemmPlan | None] = {}
-        self._convolutions: dict[Convolution, Callable[..., None] | None] = {}
+        self._plans: dict[Product | Convolution, Callable[..., None] | None] = {}
 
     def launch(
         self,
@@ -312,11 +311,17 @@ class Runtime(ABC):
                 fill(self, out, shape=out.shape, dtype=out.dtype.name, value=0.0)
             return epilogue == "none"
         product = describe(self.address, out, a, b, bias, aux, epilogue, self.tf32)
-        if product not in self._plans:
-            self._plans[product] = self.plan(product)
-        plan = self._plans[product]
+        return self._serve(self.plan, product, out, a, b, bias, aux)
+
+    def _serve(
+        self, make: Callable[[Any], Callable[..., None] | None], what: Any, *arrays: Array | None
+    ) -> bool:
+        """Issue the plan of `what`, made when first asked for; whether there is one."""
+        if what not in self._plans:
+            self._plans[what] = make(what)
+        plan = self._plans[what]
         if plan is not None:
-            self.issue(plan, out, a, b, bias, aux)
+            self.issue(plan, *arrays)
         return plan is not None
 
     @abstractmethod
@@ -347,12 +352,7 @@ class Runtime(ABC):
             ),
             **options,
         )
-        if convolution not in self._convolutions:
-            self._convolutions[convolution] = self.convolution_plan(convolution)
-        plan = self._convolutions[convolution]
-        if plan is not None:
-            self.issue(plan, out, x, weight, bias)
-        return plan is not None
+        return self._serve(self.convolution_plan, convolution, out, x, weight, bias)
 
     def convolution_plan(self, convolution: Convolution) -> Callable[..., None] | None:
         """plan(out, x, weight, bias), comparable and fixed in memory; None without one."""
@@ -511,7 +511,6 @@ class CupyRuntime(Runtime):
         self.multiprocessors = int(device.attributes["MultiProcessorCount"])
         self._modules: dict[tuple[Path, tuple[str, str]], Any] = {}
         self._copies: Stream | None = None
-        self._workspace_array: Array | None = None
         self._lt: CublasLt | None = None
         try:
             self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
@@ -569,12 +568,10 @@ class CupyRuntime(Runtime):
                 why = str(refusal)
         return MatmulPlan(self._matmul, product, why) if product.epilogue == "none" else None
 
-    @property
+    @cached_property
     def _workspace(self) -> Array:
         """What products may use for themselves: one for all, since they run one after another."""
-        if self._workspace_array is None:
-            self._workspace_array = self.empty((WORKSPACE_BYTES,), np.dtype(np.uint8))
-        return self._workspace_array
+        return self.empty((WORKSPACE_BYTES,), np.dtype(np.uint8))
 
     def _matmul(self, a: Array, b: Array, out: Array) -> None:
         wide = accumulator(a.dtype)

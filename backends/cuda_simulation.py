@@ -103,22 +103,19 @@ class SimulatedRuntime(Runtime):
         ) -> None:
             ones = (1, 1)
             launch = _Launch((*grid, *ones)[:3], (*block, *ones)[:3], shared, self.seed)
-            pointers = (ctypes.c_void_p * len(arguments))()
             # A scalar is passed by its address, an array by the address of its address.
-            kept = []
-            for i, (parameter, x) in enumerate(zip(signature, arguments, strict=True)):
-                value = np.asarray(x.ctypes.data if isinstance(x, np.ndarray) else x)
-                if not parameter.pointer:
-                    value = np.asarray(x)
-                kept.append(value)
-                pointers[i] = value.ctypes.data
+            values = [
+                np.asarray(x.ctypes.data if p.pointer and isinstance(x, np.ndarray) else x)
+                for p, x in zip(signature, arguments, strict=True)
+            ]
 
             def run() -> None:
+                pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
                 with _device:
                     message = entry(ctypes.byref(launch), pointers)
                 if message is not None:
                     raise BackendError(f"{kernel}: {message.decode()}")
-                self._check_guards(kernel, arguments, kept)
+                self._check_guards(kernel, arguments)
 
             self._submit(run)
 
@@ -149,7 +146,7 @@ class SimulatedRuntime(Runtime):
         inside[...] = UNWRITTEN
         return inside.view(dtype).reshape(shape)
 
-    def _check_guards(self, kernel: str, arguments: Sequence[Any], _: list[np.ndarray]) -> None:
+    def _check_guards(self, kernel: str, arguments: Sequence[Any]) -> None:
         for place, x in enumerate(arguments):
             memory = self._guarded.get(id(_base(x)))
             if memory is None:

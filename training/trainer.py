@@ -269,18 +269,23 @@ class CapturedBatch:
 
     def __init__(self, trainer: Trainer, train: bool) -> None:
         self._batch = Batch(trainer, train)
-        self._captured = Captured(self._batch, strict=False)
         self._captures = True
         self._loader: DataLoader | None = None
         self._data: Resident | None = None
+        self._record_anew(compile=False)
 
     def begin(self, capture: bool | str) -> None:
         """Follow `capture`; what was recorded before has to prove itself again."""
         self._captures = bool(capture)
         compile = capture == "compile"
         if compile != self._captured.compile:
-            self._captured = Captured(self._batch, compile=compile, strict=False)
+            self._record_anew(compile)
         changed()
+
+    def _record_anew(self, compile: bool) -> None:
+        """Without recordings, of steps that take their data from where it lies."""
+        step = self._batch if self._data is None else NumberedBatch(self._batch, self._data)
+        self._captured = Captured(step, compile=compile, strict=False)
 
     def forget(self) -> None:
         """Let go of what was recorded; data on the device stay."""
@@ -296,22 +301,20 @@ class CapturedBatch:
             return
         for number, index in enumerate(loader.indices()):
             # The first batch is Python's: it has the samples themselves to look at.
-            first = self._data.host if self._eager else self._data.host[1:]
-            arrays = tuple(a.take(index, axis=0) for a in first)
-            self._run(arrays if self._eager else (None, *arrays), (index,))
+            eager = self._eager
+            first = self._data.host if eager else self._data.host[1:]
+            rows = tuple(a.take(index, axis=0) for a in first)
+            self._run(rows if eager else (None, *rows), (index,))
             yield number
 
     def _prepare(self, loader: DataLoader) -> None:
         """Have the loader's data where the model is, if there is room."""
-        batch, data = self._batch, self._data
-        if loader is self._loader and (data is None or data.suits(batch.trainer.model)):
+        model, before = self._batch.trainer.model, self._data
+        if loader is self._loader and (before is None or before.suits(model)):
             return
-        self._loader, self._data = loader, Resident.of(loader, batch.trainer.model)
-        if self._data is not None:
-            numbered = NumberedBatch(batch, self._data)
-            self._captured = Captured(numbered, compile=self._captured.compile, strict=False)
-        elif data is not None:
-            self._captured = Captured(batch, compile=self._captured.compile, strict=False)
+        self._loader, self._data = loader, Resident.of(loader, model)
+        if before is not None or self._data is not None:
+            self._record_anew(self._captured.compile)
 
     @property
     def _eager(self) -> bool:
