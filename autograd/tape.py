@@ -68,6 +68,8 @@ class Node:
     __slots__ = (
         "_grads",
         "backend",
+        "consumers",
+        "differentiated",
         "freed",
         "function",
         "needs",
@@ -89,6 +91,10 @@ class Node:
         self.saved: tuple[Any, ...] = ()
         self.outputs = 1
         self.freed = False
+        # How many inputs of nodes its outputs are, counted when a backward pass begins.
+        self.consumers = 0
+        # Whether the gradient that it received is one by what it computed before its activation.
+        self.differentiated = False
         self._grads: list[tuple[Array, bool] | None] = []
 
     @property
@@ -237,12 +243,19 @@ def _fill_missing(node: Node, douts: list[Array | None]) -> list[Array | None]:
 
 
 def _reachable(root: Node) -> list[Node]:
-    """Every node behind `root`, newest first."""
+    """Every node behind `root`, newest first, with its consumers counted; the caller is root's."""
+    root.consumers = 1
     seen = {root}
     stack = [root]
     while stack:
         for parent in stack.pop().parents:
-            if parent is not None and parent.node is not None and parent.node not in seen:
-                seen.add(parent.node)
-                stack.append(parent.node)
+            if parent is None or parent.node is None:
+                continue
+            node = parent.node
+            if node in seen:
+                node.consumers += 1
+            else:
+                node.consumers = 1
+                seen.add(node)
+                stack.append(node)
     return sorted(seen, key=lambda node: -node.order)

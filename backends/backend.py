@@ -163,12 +163,14 @@ class Backend:
     flavour   how `tercet info` names its own implementations
     halves    whether its kernels take bfloat16 and float16
     xp        the array module on which reference code runs
+    through   activations whose derivative a product takes along (`dense_through`)
     """
 
     name: ClassVar[str]
     flavour: ClassVar[str]
     halves: ClassVar[bool] = False
     xp: Any
+    through: tuple[str, ...] = ()
     # Whether products of float32 matrices may round them to TensorFloat-32.
     tf32 = False
     # Whether steps can be recorded (recording.py), and these compiled; who records one now.

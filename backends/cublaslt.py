@@ -21,6 +21,7 @@ from typing import Any
 
 from ..errors import BackendError
 from ..kernels.dense.layout import Layout
+from ..kernels.dense.spec import signs_shape
 from ..kernels.spec import Array
 from .cuda_gemm import Product, Unserved
 
@@ -35,7 +36,7 @@ BATCH_COUNT, BATCH_STEP = 5, 6
 MOST_WORKSPACE = 1
 LEAST_ALIGNED_A, LEAST_ALIGNED_B, LEAST_ALIGNED_C, LEAST_ALIGNED_D = 5, 6, 7, 8
 # cublasLtEpilogue_t. Our b is its A: the gradient of the bias is BGRADA.
-DEFAULT, RELU, BIAS, GELU, AUX, BGRADA = 1, 2, 4, 32, 128, 256
+DEFAULT, RELU, BIAS, DRELU, GELU, DGELU, AUX, BGRADA = 1, 2, 4, 8, 32, 64, 128, 256
 EPILOGUE_NUMBER = {
     "none": DEFAULT,
     "bias": BIAS,
@@ -44,6 +45,8 @@ EPILOGUE_NUMBER = {
     "gelu_tanh": GELU,
     "gelu_tanh_bias": GELU | BIAS,
     "bias_gradient": BGRADA,
+    "relu_gradient": DRELU,
+    "gelu_tanh_gradient": DGELU,
 }
 # What the matrix before GELU demands of the length of a row, and of its address.
 AUX_COLUMNS, AUX_ALIGNED = 8, 16
@@ -91,10 +94,12 @@ def demand(product: Product) -> None:
     """Raise Unserved for what is known of cuBLASLt without asking it."""
     if product.dtype not in DATA_TYPES or product.out_dtype not in DATA_TYPES:
         raise Unserved(f"cuBLASLt has no products of {product.dtype}")
-    if product.aux and (product.n % AUX_COLUMNS or product.aligned[4] < AUX_ALIGNED):
+    if product.aux and (
+        product.aligned[4] < AUX_ALIGNED or ("gelu" in product.epilogue and product.n % AUX_COLUMNS)
+    ):
         raise Unserved(
-            f"cuBLASLt keeps the matrix before GELU in rows of a multiple of {AUX_COLUMNS}, from "
-            f"an address that is one of {AUX_ALIGNED}"
+            f"cuBLASLt keeps the matrix before GELU in rows of a multiple of {AUX_COLUMNS}, and "
+            f"it or a ReLU's signs from an address that is one of {AUX_ALIGNED}"
         )
 
 
@@ -183,7 +188,7 @@ class Operation:
         self.set(TRANSB, c_int32(product.a.transposed))
         self.set(EPILOGUE, c_uint32(number))
         if product.aux:
-            self.set(AUX_LEADING, c_int64(product.n))
+            self.set(AUX_LEADING, c_int64(_aux_leading(product)))
         count = product.count
         self.a = self._layout(product.dtype, product.n, product.k, product.b, count)
         self.b = self._layout(product.dtype, product.k, product.m, product.a, count)
@@ -207,6 +212,11 @@ class Operation:
                 self._lt.call("MatrixLayoutDestroy", getattr(self, name))
         if hasattr(self, "descriptor"):
             self._lt.call("MatmulDescDestroy", self.descriptor)
+
+
+def _aux_leading(product: Product) -> int:
+    """Elements, which are bits of a ReLU's signs, from one row of aux to the next."""
+    return 8 * signs_shape(1, product.n)[1] if "relu" in product.epilogue else product.n
 
 
 class LtPlan:

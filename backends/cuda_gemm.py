@@ -5,12 +5,14 @@ it, once, and calls that plan with arrays from then on.
 
     none                out = a b
     bias                out = a b + bias
-    relu, relu_bias     out = max(a b [+ bias], 0)
+    relu, relu_bias     out = max(a b [+ bias], 0); aux, if given, = the bits of that > 0
     gelu_tanh[_bias]    out = gelu(a b [+ bias]) in its tanh form; aux, if given, = a b [+ bias]
     bias_gradient       out = a b, and bias = the sum of b's rows
+    relu_gradient       out = a b where the bit of aux is set, else 0
+    gelu_tanh_gradient  out = a b * gelu'(aux)
 
-a (..., m, k), b (..., k, n), out (..., m, n), bias (n,), aux (m, n). All but `none` take matrices,
-not stacks of them.
+a (..., m, k), b (..., k, n), out (..., m, n), bias (n,), aux (m, n), or bits as
+`signs_shape` in kernels/dense/spec.py lays them out. All but `none` take matrices, not stacks.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from ..kernels.spec import Array
 
 EPILOGUES = (
     "none", "bias", "relu", "relu_bias", "gelu_tanh", "gelu_tanh_bias", "bias_gradient",
+    "relu_gradient", "gelu_tanh_gradient",
 )  # fmt: skip
 # Bytes: what plans are told of how addresses are aligned goes up to this.
 MOST_ALIGNED = 256

@@ -227,6 +227,7 @@ class Runtime(ABC):
     block            threads of a block where a launcher has no reason for another number
     multiprocessors  how many the device has
     tf32             whether products of float32 matrices may round them to TensorFloat-32
+    has_epilogues    whether its products can do more than multiply
     """
 
     xp: Any
@@ -234,6 +235,7 @@ class Runtime(ABC):
     block: int
     multiprocessors: int
     tf32 = False
+    has_epilogues = True
 
     def __init__(self) -> None:
         self._programs: dict[tuple[Path, str, DType], Program] = {}
@@ -515,7 +517,7 @@ class CupyRuntime(Runtime):
         try:
             self._lt = CublasLt(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         except BackendError as error:
-            self._lt_problem = str(error)
+            self._lt_problem, self.has_epilogues = str(error), False
         self._cudnn: Cudnn | None = None
         try:
             self._cudnn = Cudnn(cupy)

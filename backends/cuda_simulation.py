@@ -28,6 +28,8 @@ import numpy as np
 
 from ..errors import BackendError
 from ..kernels.activation.reference import KINDS
+from ..kernels.dense.reference import pack_signs
+from ..kernels.dense.spec import signs_shape
 from ..kernels.spec import Array, accumulator
 from .backend import DType
 from .cublaslt import demand
@@ -247,13 +249,13 @@ class SimulatedPlan:
             raise BackendError(f"{self}: the plan is given the arrays of another, {found!r}")
         if any(now < then for now, then in zip(found.aligned, made_for.aligned, strict=True)):
             raise BackendError(f"{self}: an array is not aligned as it was for the plan")
-        for x, shape in ((bias, out.shape[-1:]), (aux, out.shape)):
-            if x is not None and (
-                x.shape != shape or x.dtype != out.dtype or not x.flags.c_contiguous
-            ):
-                raise BackendError(
-                    f"{self}: expected {shape}, {out.dtype}, found {x.shape}, {x.dtype}"
-                )
+        bits = "relu" in made_for.epilogue
+        beside = (signs_shape(*out.shape[-2:]), np.dtype(np.uint8)) if bits else (
+            out.shape, out.dtype
+        )  # fmt: skip
+        for x, (shape, dtype) in ((bias, (out.shape[-1:], out.dtype)), (aux, beside)):
+            if x is not None and (x.shape != shape or x.dtype != dtype or not x.flags.c_contiguous):
+                raise BackendError(f"{self}: expected {shape}, {dtype}, found {x.shape}, {x.dtype}")
         self._runtime._submit(partial(self._compute, out, a, b, bias, aux))
 
     def _compute(
@@ -273,11 +275,19 @@ class SimulatedPlan:
             bias[...] = b.sum(axis=0)
         elif bias is not None:
             result = result + bias
-        if aux is not None:
-            aux[...] = result
-        if epilogue.startswith("relu"):
+        if epilogue == "relu_gradient":
+            assert aux is not None
+            bits = np.unpackbits(aux, axis=1, bitorder="little")[:, : result.shape[1]]
+            result = np.where(bits, result, 0)
+        elif epilogue == "gelu_tanh_gradient":
+            result = result * KINDS["gelu_tanh"][1](np, aux, 0.0)
+        elif epilogue.startswith("relu"):
             result = np.maximum(result, 0)
+            if aux is not None:
+                pack_signs(np, aux, result)
         elif epilogue.startswith("gelu_tanh"):
+            if aux is not None:
+                aux[...] = result
             result = KINDS["gelu_tanh"][0](np, result, 0.0)
         out[...] = result
 

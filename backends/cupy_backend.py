@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import FAMILIES
+from ..kernels.dense.spec import THROUGH
 from ..kernels.spec import Array
 from .backend import Backend, DType, Implementation
 from .cuda_recording import DevicePool, DeviceRecorder
@@ -49,6 +50,8 @@ class CupyBackend(Backend):
     def __init__(self, seed: int = 0, runtime: Runtime | None = None) -> None:
         self.runtime = CupyRuntime() if runtime is None else runtime
         self.xp = self.runtime.xp
+        if self.runtime.has_epilogues:
+            self.through = THROUGH
         super().__init__(seed)
 
     def implementations(self) -> dict[str, Implementation]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ...errors import ShapeError
 from ..functions.dense import Dense
 from ..precision import half_of
@@ -36,11 +34,7 @@ def dense(
     if bias is not None and bias.shape != sizes[1:]:
         raise ShapeError(f"dense: expected bias {sizes[1:]}, found {bias.shape}")
     half = half_of(x, weight, bias)
-    if len(shape) == 2:
-        return apply(Dense, x, weight, bias, activation=kind, alpha=value, half=half)
-    rows = x.reshape(math.prod(shape[:-1]), shape[-1])
-    out = apply(Dense, rows, weight, bias, activation=kind, alpha=value, half=half)
-    return out.reshape(*shape[:-1], sizes[1])
+    return apply(Dense, x, weight, bias, activation=kind, alpha=value, half=half)
 
 
 linear = dense

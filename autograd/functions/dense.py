@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ...backends import Array, DType
@@ -13,7 +15,11 @@ from .elementwise import unbroadcast
 
 
 class Dense(Function):
-    """out = f(x W + b) with x (n, in), W (in, out), b (out,) or None; rounded to `half`."""
+    """out = f(x W + b) with x (..., in), W (in, out), b (out,) or None; rounded to `half`.
+
+    Where x is another such layer's output and nothing else's input, the gradient that goes back is
+    the one by that layer's sum x W + b, if the backend's products can take its derivative along.
+    """
 
     @staticmethod
     def forward(
@@ -28,28 +34,72 @@ class Dense(Function):
     ) -> Array:
         if half is not None:
             x, weight, bias = (rounded(t, half) for t in node.parents)
-        save_pre = activation in FROM_INPUT and any(node.needs)
-        out, pre = node.ops.dense_forward(
-            x, weight, bias, activation=activation, alpha=alpha, save_pre=save_pre
+        tracked = any(node.needs)
+        rows = _rows(node, x)
+        out, pre, signs = node.ops.dense_forward(
+            rows,
+            weight,
+            bias,
+            activation=activation,
+            alpha=alpha,
+            save_pre=tracked and activation in FROM_INPUT,
+            save_signs=tracked and activation == "relu" and "relu" in node.backend.through,
         )
-        node.save(x, weight, out if pre is None else pre, activation, alpha)
-        return out
+        node.save(rows, weight, out if pre is None else pre, signs, activation, alpha)
+        return out if x.ndim == 2 else out.reshape(*x.shape[:-1], out.shape[1])
 
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
-        x, weight, saved, activation, alpha = node.saved
+        x, weight, saved, _, activation, alpha = node.saved
+        leading, dout = dout.shape[:-1], _rows(node, dout)
+        before = _before(node)
+        needs = node.needs if before is None else (False, *node.needs[1:])
         kept = accumulator(weight.dtype)  # that of the gradients by weight and bias
-        _, dx, dweight, dbias = node.ops.dense_backward(
+        place = _into(node, 0, x.shape, x.dtype) if needs[0] else None
+        dz, dx, dweight, dbias = node.ops.dense_backward(
             dout,
             x,
             weight,
             saved,
-            activation=activation,
+            activation="identity" if node.differentiated else activation,
             alpha=alpha,
-            needs=node.needs,
-            out=(None, _into(node, 0, x.shape, x.dtype), node.into(1, kept), node.into(2, kept)),
+            needs=needs,
+            out=(None, place, node.into(1, kept), node.into(2, kept)),
         )
-        return _as_input(node, 0, dx), _as_input(node, 1, dweight), _as_input(node, 2, dbias)
+        node.differentiated = False
+        if before is not None:
+            _, _, pre, signs, kind, _ = before.saved
+            dx = node.ops.dense_through(
+                dout if dz is None else dz, weight, pre if signs is None else signs, activation=kind
+            )
+            before.differentiated = True
+        dx = _as_input(node, 0, dx)
+        if dx is not None and len(leading) != 1:
+            dx = dx.reshape(*leading, dx.shape[1])
+        return dx, _as_input(node, 1, dweight), _as_input(node, 2, dbias)
+
+
+def _before(node: Node) -> Node | None:
+    """The dense layer before this one, if the product for dx may be multiplied by its slope."""
+    parent = node.parents[0]
+    before = None if parent is None or not node.needs[0] else parent.node
+    if (
+        before is None
+        or before.function is not Dense
+        or before.freed
+        or before.consumers != 1
+        or before.saved[4] not in node.backend.through
+        or before.saved[0].dtype != node.saved[0].dtype
+    ):
+        return None
+    return before
+
+
+def _rows(node: Node, x: Array) -> Array:
+    """x (..., k) as a matrix."""
+    if x.ndim == 2:
+        return x
+    return node.backend.contiguous(x).reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 class MatMul(Function):

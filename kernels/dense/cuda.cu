@@ -67,3 +67,25 @@ extern "C" __global__ void activation_backward_columns(STORED* dz, REAL* partial
         if (threadIdx.y == 0 && column < columns) partials[blockIdx.y * columns + column] = sum;
     });
 }
+
+// signs (rows, bytes): the bits of out (rows, columns) > 0, the first the lowest of its byte.
+extern "C" __global__ void pack_signs(u8* signs, const STORED* out, i64 rows,
+                                      i64 columns, i64 bytes) {
+    FOR_EACH(i, rows * bytes) {
+        const i64 row = quotient(i, bytes), first = (i - row * bytes) * 8;
+        int bits = 0;
+        for (int k = 0; k < 8; k++) {
+            if (first + k < columns && REAL(out[row * columns + first + k]) > 0) bits |= 1 << k;
+        }
+        signs[i] = bits;
+    }
+}
+
+// x (rows, columns) keeps its elements where the bit in signs (rows, bytes) is set.
+extern "C" __global__ void where_signs(STORED* x, const u8* signs, i64 rows,
+                                       i64 columns, i64 bytes) {
+    FOR_EACH(i, rows * columns) {
+        const i64 row = quotient(i, columns), column = i - row * columns;
+        if (!(signs[row * bytes + column / 8] >> column % 8 & 1)) x[i] = 0;
+    }
+}

@@ -30,6 +30,7 @@ def dense_forward(
     runtime: Runtime,
     out: Array,
     pre: Array | None,
+    signs: Array | None,
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -37,17 +38,21 @@ def dense_forward(
     activation: str,
     alpha: float,
     save_pre: bool,
+    save_signs: bool,
 ) -> None:
     epilogue = _epilogue(activation, bias is not None, pre is not None)
-    if epilogue and runtime.gemm(out, x, weight, epilogue=epilogue, bias=bias, aux=pre):
+    aux = signs if activation == "relu" else pre
+    if epilogue and runtime.gemm(out, x, weight, epilogue=epilogue, bias=bias, aux=aux):
         return
     z = out if pre is None else pre
     runtime.gemm(z, x, weight)
-    if activation == "identity" and bias is None and pre is None:
-        return
     rows, columns = out.shape
-    args = (out, pre, z, bias, rows, columns, NUMBER[activation], alpha)
-    launch_elements(runtime, SOURCE, "bias_activation", out.dtype, out.size, *args)
+    if activation != "identity" or bias is not None or pre is not None:
+        args = (out, pre, z, bias, rows, columns, NUMBER[activation], alpha)
+        launch_elements(runtime, SOURCE, "bias_activation", out.dtype, out.size, *args)
+    if signs is not None:
+        sizes = (rows, columns, signs.shape[1])
+        launch_elements(runtime, SOURCE, "pack_signs", out.dtype, signs.size, signs, out, *sizes)
 
 
 def _epilogue(activation: str, bias: bool, pre: bool) -> str | None:
@@ -90,6 +95,19 @@ def dense_backward(
         runtime.gemm(dx, dz, weight.T)
     if dweight is not None:
         runtime.gemm(dweight, x.T, dz)
+
+
+def dense_through(
+    runtime: Runtime, dx: Array, dz: Array, weight: Array, saved: Array, *, activation: str
+) -> None:
+    if runtime.gemm(dx, dz, weight.T, epilogue=f"{activation}_gradient", aux=saved):
+        return
+    runtime.gemm(dx, dz, weight.T)
+    if activation == "relu":
+        args = (dx, saved, *dx.shape, saved.shape[1])
+        launch_elements(runtime, SOURCE, "where_signs", dx.dtype, dx.size, *args)
+    else:
+        activation_backward(runtime, dx, dx, saved, kind=activation, alpha=0.0)
 
 
 def _activation_and_bias(
@@ -143,5 +161,6 @@ def _laid_out(runtime: Runtime, x: Array, stack: tuple[int, ...], wanted: np.dty
 LAUNCHERS: dict[str, Launcher] = {
     "dense_forward": dense_forward,
     "dense_backward": dense_backward,
+    "dense_through": dense_through,
     "matmul": matmul,
 }

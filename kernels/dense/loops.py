@@ -21,6 +21,7 @@ from ..numba_gemm import gemm
 from ..numba_loop import Loop, loop, loops, parts_for, region, share
 from ..observing import host, workspace
 from ..spec import Array
+from .reference import pack_signs
 
 # Multiply-adds below which a product runs serially: some 5 us on one thread, of which a second one
 # saves no more than it takes to start.
@@ -142,6 +143,7 @@ def _run_products(loop: Loop, products: int, *arguments: Any) -> None:
 def dense_forward(
     out: Array,
     pre: Array | None,
+    signs: Array | None,
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -149,9 +151,12 @@ def dense_forward(
     activation: str,
     alpha: float,
     save_pre: bool,
+    save_signs: bool,
 ) -> None:
     kind, products = KIND_NUMBER[activation], out.size * x.shape[1]
     _run_products(_forward(kind), products, out, pre, x, weight, bias, float(alpha))
+    if signs is not None:
+        host(pack_signs, np, signs, out)
 
 
 def dense_backward(

@@ -5,6 +5,10 @@
     dz = dout * f'(z)
     dx = dz W^T,  dW = x^T dz,  db = sum over rows of dz
 
+Where x is another dense layer's output g(y), a backend may go through both at once: the product
+for dx is multiplied by g'(y) on its way out, which makes it that layer's dz (`dense_through`). Of a
+ReLU this takes one bit an element, `signs`.
+
 W is stored (in, out): the row-major product x W is the fast case of every BLAS, and the first layer
 of a network, which needs no dx, then meets no slow one at all.
 
@@ -21,6 +25,7 @@ def dense_forward(
     xp: Any,
     out: Array,
     pre: Array | None,
+    signs: Array | None,
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -28,8 +33,12 @@ def dense_forward(
     activation: str,
     alpha: float,
     save_pre: bool,
+    save_signs: bool,
 ) -> None:
-    """out = f(x W + b); `pre`, when asked for, keeps z for activations that need it backward."""
+    """out = f(x W + b); `pre`, when asked for, keeps z for activations that need it backward.
+
+    `signs`, when asked for of a ReLU, keeps z > 0: rows of bits, the first the lowest of its byte.
+    """
     z = out if pre is None else pre
     xp.matmul(x, weight, out=z)
     if bias is not None:
@@ -38,6 +47,15 @@ def dense_forward(
         out[...] = KINDS[activation][0](xp, z, alpha)
     elif z is not out:
         out[...] = z
+    if signs is not None:
+        pack_signs(xp, signs, out)
+
+
+def pack_signs(xp: Any, signs: Array, out: Array) -> None:
+    """signs (n, bytes of a row) = the bits of out (n, m) > 0, filled up with zeros."""
+    bits = xp.packbits(out > 0, axis=1, bitorder="little")
+    signs[:, : bits.shape[1]] = bits
+    signs[:, bits.shape[1] :] = 0
 
 
 def dense_backward(
@@ -69,6 +87,18 @@ def dense_backward(
         xp.matmul(x.T, dz, out=dweight)
     if dbias is not None:
         dz.sum(axis=0, out=dbias)
+
+
+def dense_through(
+    xp: Any, dx: Array, dz: Array, weight: Array, saved: Array, *, activation: str
+) -> None:
+    """dx = (dz W^T) * g'(y), with `saved` = y of gelu_tanh, or the signs of a ReLU's y."""
+    xp.matmul(dz, weight.T, out=dx)
+    if activation == "relu":
+        positive = xp.unpackbits(saved, axis=1, bitorder="little")[:, : dx.shape[1]]
+        dx[...] = xp.where(positive, dx, 0)
+    else:
+        activation_backward(xp, dx, dx, saved, kind=activation, alpha=0.0)
 
 
 def matmul(xp: Any, out: Array, a: Array, b: Array) -> None:

@@ -23,6 +23,8 @@ from tercet.backends.cupy_backend import CupyBackend
 from tercet.errors import BackendError, DTypeError, ShapeError
 from tercet.kernels.activation.reference import KINDS
 from tercet.kernels.dense.layout import layout
+from tercet.kernels.dense.reference import pack_signs
+from tercet.kernels.dense.spec import signs_shape
 
 ELEMENTS = {0: np.dtype("float32"), 1: np.dtype("float64")}
 
@@ -75,15 +77,29 @@ class Model:
         if epilogue & cublaslt.BGRADA:
             gradient = vector(operation[cublaslt.BIAS_POINTER], rows, out.dtype)
             gradient[...] = left[0].sum(axis=1)
-        if epilogue & cublaslt.AUX:
+        aux = None
+        if epilogue & cublaslt.AUX or epilogue & cublaslt.DRELU or epilogue & cublaslt.DGELU:
             leading = operation[cublaslt.AUX_LEADING]
-            kept = vector(operation[cublaslt.AUX_POINTER], leading * result.shape[-1], out.dtype)
-            as_strided(kept, result.shape[-2:], (out.itemsize, leading * out.itemsize))[...] = (
-                result[0]
-            )
-        if epilogue & cublaslt.RELU:
+            pointer, columns = operation[cublaslt.AUX_POINTER], result.shape[-1]
+            if epilogue & (cublaslt.RELU | cublaslt.DRELU):  # bits, of which a column has 128 n
+                assert leading >= rows
+                assert leading % 128 == 0
+                aux = vector(pointer, leading // 8 * columns, np.dtype("u1"))
+                aux = aux.reshape(columns, leading // 8).T
+            else:
+                aux = vector(pointer, leading * columns, out.dtype).reshape(columns, leading).T
+        if epilogue & cublaslt.DRELU:
+            result = result * np.unpackbits(aux, axis=0, bitorder="little")[:rows]
+        elif epilogue & cublaslt.DGELU:
+            result = result * KINDS["gelu_tanh"][1](np, aux, 0.0)
+        elif epilogue & cublaslt.RELU:
             result = np.maximum(result, 0)
-        if epilogue & cublaslt.GELU:
+            if aux is not None:
+                aux[...] = 0
+                aux[: -(-rows // 8)] = np.packbits(result[0] > 0, axis=0, bitorder="little")
+        elif epilogue & cublaslt.GELU:
+            if aux is not None:
+                aux[...] = result[0]
             result = KINDS["gelu_tanh"][0](np, result, 0.0)
         out[...] = result
 
@@ -152,16 +168,32 @@ def test_every_epilogue_equals_that_of_the_simulation(
     epilogue: str, rng: np.random.Generator
 ) -> None:
     a, b = rng.normal(size=(5, 6)).astype("f4"), rng.normal(size=(6, 8)).astype("f4")
-    takes_bias = "bias" in epilogue
+    takes_bias, gradient = "bias" in epilogue, epilogue.endswith("_gradient")
+    before = rng.normal(size=(5, 8)).astype("f4")
+    signs = np.zeros(signs_shape(5, 8), np.uint8)
+    pack_signs(np, signs, before)
     results = []
     for served in (multiply, simulate):
         out = np.zeros((5, 8), np.float32)
         bias = np.linspace(-1, 1, 8).astype("f4") if takes_bias else None
-        aux = np.zeros((5, 8), np.float32) if "gelu" in epilogue else None
+        aux = aligned(signs if "relu" in epilogue else before)
+        if not gradient:
+            aux[...] = 0
+        if "elu" not in epilogue:
+            aux = None
         served(Model(), out, a, b, epilogue, bias, aux)
         results.append([x for x in (out, bias, aux) if x is not None])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def aligned(x: np.ndarray) -> np.ndarray:
+    """A copy at an address that is a multiple of 16."""
+    memory = np.zeros(x.nbytes + 16, np.uint8)
+    start = -memory.ctypes.data % 16
+    copied = memory[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    copied[...] = x
+    return copied
 
 
 def simulate(

@@ -359,7 +359,7 @@ def test_numpys_own_products_keep_their_threads() -> None:
         from numba.core.errors import TypingError
         from tercet.kernels.dense.loops import dense_forward
 
-        options: Any = {"activation": "relu", "alpha": 0.0, "save_pre": False}
+        options: Any = {"activation": "relu", "alpha": 0.0, "save_pre": False, "save_signs": False}
         with pytest.raises(TypingError):
-            dense_forward(a.copy(), None, a, a.astype(object), None, **options)
+            dense_forward(a.copy(), None, None, a, a.astype(object), None, **options)
         assert used() == before

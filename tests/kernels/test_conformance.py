@@ -84,8 +84,12 @@ def test_nan_reaches_through_a_dense_layer(backend: Backend, activation: str) ->
     x, weight, bias = (np.ones(shape, np.float32) for shape in ((3, 8), (8, 16), (16,)))
     x[1, 2] = np.nan
     alpha = ALPHA.get(activation, 0.0)
-    out, _ = backend.ops.dense_forward(
-        *map(backend.asarray, (x, weight, bias)), activation=activation, alpha=alpha, save_pre=False
+    out, _, _ = backend.ops.dense_forward(
+        *map(backend.asarray, (x, weight, bias)),
+        activation=activation,
+        alpha=alpha,
+        save_pre=False,
+        save_signs=False,
     )
     np.testing.assert_array_equal(np.isnan(backend.to_numpy(out)).all(axis=1), [False, True, False])
 

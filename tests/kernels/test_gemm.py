@@ -152,7 +152,8 @@ x, w = np.arange(60.0).reshape(12, 5) % 7, np.arange(35.0).reshape(5, 7) % 4
 out, dx, dw = np.empty((12, 7)), np.empty_like(x), np.empty_like(w)
 LOOPS["matmul"](out, x, w)
 assert (out == x @ w).all()
-LOOPS["dense_forward"](out, None, x, w, None, activation="identity", alpha=0.0, save_pre=False)
+options = {"activation": "identity", "alpha": 0.0, "save_pre": False, "save_signs": False}
+LOOPS["dense_forward"](out, None, None, x, w, None, **options)
 assert (out == x @ w).all()
 options = {"activation": "identity", "alpha": 0.0, "needs": (True, True, False)}
 LOOPS["dense_backward"](None, dx, dw, None, out, x, w, out, **options)
