@@ -9,6 +9,7 @@ from .spec import Kernel
 
 FAMILIES = (
     "activation",
+    "augmentation",
     "convolution",
     "dense",
     "dropout",

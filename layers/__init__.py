@@ -18,6 +18,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
+from .augmentation import RandomFlip, RandomShift
 from .dense import Dense, Linear
 from .dropout import Dropout
 from .flatten import Flatten
@@ -43,6 +44,8 @@ __all__ = [
     "Mish",
     "Module",
     "Parameter",
+    "RandomFlip",
+    "RandomShift",
     "ReLU",
     "Regularizer",
     "SiLU",

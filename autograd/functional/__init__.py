@@ -23,6 +23,7 @@ from .activation import (
     softplus,
     tanh,
 )
+from .augmentation import augment
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
 from .dropout import dropout
@@ -43,6 +44,7 @@ from .loss import (
 __all__ = [
     "activation",
     "arange",
+    "augment",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",

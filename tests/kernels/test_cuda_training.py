@@ -43,6 +43,8 @@ def train(name: str, optimizer: str, activation: str) -> tuple[list[float], Sequ
     with tc.use_backend(name):
         tc.seed(0)
         model = Sequential(
+            tc.layers.RandomFlip(),
+            tc.layers.RandomShift(1),
             tc.layers.Flatten(),
             Dense(24, activation=activation, weight_regularizer=tc.L2(1e-3)),
             Dropout(0.2),
