@@ -66,7 +66,7 @@ def elementwise(size: str, n: int, m: int) -> Iterator[OpCase]:
         f"dropout {size}",
         "dropout_forward",
         lambda rng: [_floats(rng, n, m), random_state(rng)],
-        {"p": 0.3, "stream": 0},
+        {"p": 0.3, "span": 1, "stream": 0},
     )
     yield OpCase(
         f"uniform {size}",

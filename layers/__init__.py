@@ -20,7 +20,8 @@ from .activation import (
 )
 from .augmentation import RandomFlip, RandomShift
 from .dense import Dense, Linear
-from .dropout import Dropout
+from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDepth
+from .embedding import Embedding
 from .flatten import Flatten
 from .module import L1, L2, Module, Parameter, Regularizer
 from .standardize import Standardize
@@ -34,6 +35,9 @@ __all__ = [
     "Activation",
     "Dense",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Embedding",
     "Flatten",
     "HardSigmoid",
     "HardSwish",
@@ -52,6 +56,8 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "SpatialDropout",
     "Standardize",
+    "StochasticDepth",
     "Tanh",
 ]

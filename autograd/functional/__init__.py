@@ -26,7 +26,8 @@ from .activation import (
 from .augmentation import augment
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
-from .dropout import dropout
+from .dropout import dropout, spatial_dropout, stochastic_depth
+from .embedding import embedding
 from .joining import cat, concatenate, split, stack, where
 from .loss import (
     binary_cross_entropy,
@@ -56,6 +57,7 @@ __all__ = [
     "dense",
     "dropout",
     "elu",
+    "embedding",
     "full",
     "gelu",
     "hard_sigmoid",
@@ -78,8 +80,10 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "spatial_dropout",
     "split",
     "stack",
+    "stochastic_depth",
     "tanh",
     "where",
     "zeros",

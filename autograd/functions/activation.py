@@ -54,14 +54,14 @@ class Dropout(Function):
     """out = x * keep / (1 - p); the mask is drawn again in the backward pass, never stored."""
 
     @staticmethod
-    def forward(node: Node, x: Array, *, p: float) -> Array:
+    def forward(node: Node, x: Array, *, p: float, span: int) -> Array:
         random = node.backend.random
         stream = random.stream()
-        out, key = node.ops.dropout_forward(x, random.state, p=p, stream=stream)
-        node.save(key, p, stream)
+        out, key = node.ops.dropout_forward(x, random.state, p=p, span=span, stream=stream)
+        node.save(key, p, span, stream)
         return out
 
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
-        key, p, stream = node.saved
-        return (node.ops.dropout_backward(dout, key, p=p, stream=stream),)
+        key, p, span, stream = node.saved
+        return (node.ops.dropout_backward(dout, key, p=p, span=span, stream=stream),)

@@ -70,17 +70,17 @@ class Slice(Function):
 
 
 class TakeRows(Function):
-    """out[i] = x[index[i]] for a matrix x (rows, m) and int64 index (k,)."""
+    """out[i] = x[index[i]] for a matrix x (rows, m) and int64 index (k,); row `skip` is fixed."""
 
     @staticmethod
-    def forward(node: Node, x: Array, index: Array) -> Array:
-        node.save(index, x.shape[0])
+    def forward(node: Node, x: Array, index: Array, *, skip: int = -1) -> Array:
+        node.save(index, x.shape[0], skip)
         return node.ops.take_rows(x, index)
 
     @staticmethod
     def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
-        index, rows = node.saved
-        dx = node.ops.scatter_add_rows(dout, index, rows=rows, out=(node.into(0),))
+        index, rows, skip = node.saved
+        dx = node.ops.scatter_add_rows(dout, index, rows=rows, skip=skip, out=(node.into(0),))
         return dx, None
 
 

@@ -37,19 +37,60 @@ def _mask(
             o[i] = u[i] * factor if words[i] >= least else zero
 
 
-def dropout_forward(
-    out: Array, key: Array, x: Array, state: Array, *, p: float, stream: int
+@loop
+def _mask_spans(
+    t: int,
+    parts: int,
+    out: Array,
+    kept: Array,
+    x: Array,
+    key: Array,
+    stream: int,
+    least: int,
+    scale: float,
+    span: int,
 ) -> None:
-    _run(out, key, x, state, p, stream)
+    """The same where `span` neighbours share one word."""
+    if kept is not None and t == 0:
+        for i in range(key.size):
+            kept[i] = key[i]
+    n = out.size // span
+    factor, zero = x.dtype.type(scale), x.dtype.type(0)
+    words = np.empty(STRETCH * BLOCK, np.uint32)
+    low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
+    for block in range(low, high, STRETCH):
+        last = min(block + STRETCH, high)
+        philox_words(words[: BLOCK * (last - block)], block, stream, key)
+        first = BLOCK * block
+        for i in range(first, min(BLOCK * last, n)):
+            o, u = out[span * i : span * (i + 1)], x[span * i : span * (i + 1)]
+            if words[i - first] >= least:
+                for j in range(o.size):
+                    o[j] = u[j] * factor
+            else:
+                o[:] = zero
 
 
-def dropout_backward(dx: Array, dout: Array, key: Array, *, p: float, stream: int) -> None:
-    _run(dx, None, dout, key, p, stream)
+def dropout_forward(
+    out: Array, key: Array, x: Array, state: Array, *, p: float, span: int, stream: int
+) -> None:
+    _run(out, key, x, state, p, span, stream)
 
 
-def _run(out: Array, kept: Array | None, x: Array, key: Array, p: float, stream: int) -> None:
-    parts = parts_for(x.size, serial_below=SERIAL_BELOW)
-    _mask(parts, flat(out), kept, flat(x), key, stream, threshold(p), 1.0 / (1.0 - p))
+def dropout_backward(
+    dx: Array, dout: Array, key: Array, *, p: float, span: int, stream: int
+) -> None:
+    _run(dx, None, dout, key, p, span, stream)
+
+
+def _run(
+    out: Array, kept: Array | None, x: Array, key: Array, p: float, span: int, stream: int
+) -> None:
+    arguments = (flat(out), kept, flat(x), key, stream, threshold(p), 1.0 / (1.0 - p))
+    if span == 1:
+        _mask(parts_for(x.size, serial_below=SERIAL_BELOW), *arguments)
+    else:
+        _mask_spans(parts_for(x.size), *arguments, span)
 
 
 LOOPS = {"dropout_forward": dropout_forward, "dropout_backward": dropout_backward}

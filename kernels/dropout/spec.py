@@ -20,7 +20,10 @@ def _forward_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((1,), (7, 33), (0, 3), (5000,)):
         for p in (0.0, 0.3, 0.9):
             inputs = {"x": rng.normal(size=shape), "state": random_state(rng)}
-            yield Sample(inputs, {"p": p, "stream": 5})
+            yield Sample(inputs, {"p": p, "span": 1, "stream": 5})
+    for shape, span in (((6, 5, 7), 7), ((9, 2, 300), 600), ((0, 4), 4), ((50, 3), 1)):
+        inputs = {"x": rng.normal(size=shape), "state": random_state(rng)}
+        yield Sample(inputs, {"p": 0.4, "span": span, "stream": 5})
 
 
 def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:

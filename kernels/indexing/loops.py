@@ -30,7 +30,7 @@ def _take_rows(t: int, parts: int, out: Array, x: Array, index: Array, missing: 
 
 @loop
 def _scatter_add_rows(
-    t: int, parts: int, dx: Array, dout: Array, index: Array, by_columns: bool
+    t: int, parts: int, dx: Array, dout: Array, index: Array, skip: int, by_columns: bool
 ) -> None:
     top, bottom, left, right = 0, dx.shape[0], 0, dx.shape[1]
     if by_columns:
@@ -43,7 +43,7 @@ def _scatter_add_rows(
             d[j] = 0
     for i in range(index.size):
         r = index[i]
-        if top <= r < bottom:
+        if top <= r < bottom and r != skip:
             d, g = dx[r, left:right], dout[i, left:right]
             for j in range(d.size):
                 d[j] += g[j]
@@ -54,10 +54,10 @@ def take_rows(out: Array, x: Array, index: Array) -> None:
     _take_rows(parts_for(out.size, index.size), out, x, index, missing)
 
 
-def scatter_add_rows(dx: Array, dout: Array, index: Array, *, rows: int) -> None:
+def scatter_add_rows(dx: Array, dout: Array, index: Array, *, rows: int, skip: int) -> None:
     parts = parts_for(dx.size + dout.size)
     by_columns = dx.shape[1] >= SHORT_ROW * parts
-    _scatter_add_rows(parts, dx, dout, index, by_columns)
+    _scatter_add_rows(parts, dx, dout, index, skip, by_columns)
 
 
 LOOPS = {"take_rows": take_rows, "scatter_add_rows": scatter_add_rows}

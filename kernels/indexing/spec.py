@@ -15,7 +15,7 @@ def _take_shapes(x: Array, index: Array) -> tuple[ShapeDType]:
     return (((index.shape[0], x.shape[1]), x.dtype),)
 
 
-def _scatter_shapes(dout: Array, index: Array, *, rows: int) -> tuple[ShapeDType]:
+def _scatter_shapes(dout: Array, index: Array, *, rows: int, skip: int) -> tuple[ShapeDType]:
     return (((rows, dout.shape[1]), dout.dtype),)
 
 
@@ -35,7 +35,8 @@ def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
         assert x is not None
         assert index is not None
         dout = rng.normal(size=(index.shape[0], x.shape[1]))
-        yield Sample({"dout": dout, "index": index}, {"rows": x.shape[0]})
+        yield Sample({"dout": dout, "index": index}, {"rows": x.shape[0], "skip": -1})
+        yield Sample({"dout": dout, "index": index}, {"rows": x.shape[0], "skip": 0})
 
 
 KERNELS = [
