@@ -19,6 +19,7 @@ from .activation import (
     Tanh,
 )
 from .augmentation import RandomFlip, RandomShift
+from .containers import ModuleDict, ModuleList, Parallel, Residual
 from .dense import Dense, Linear
 from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDepth
 from .embedding import Embedding
@@ -47,11 +48,15 @@ __all__ = [
     "LogSoftmax",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parallel",
     "Parameter",
     "RandomFlip",
     "RandomShift",
     "ReLU",
     "Regularizer",
+    "Residual",
     "SiLU",
     "Sigmoid",
     "Softmax",

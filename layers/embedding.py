@@ -28,6 +28,8 @@ class Embedding(Module):
     ((1, 3, 4), [[0.0, 0.0, 0.0, 0.0]])
     """
 
+    input_dtype = "int64"
+
     def __init__(
         self,
         num_embeddings: int,

@@ -9,19 +9,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..autograd import Tensor, float_dtype, get_default_dtype, is_float, tensor
 from ..autograd.functional import penalty
+from ..autograd.functions.watching import watch_gradient
 from ..autograd.precision import forget
 from ..backends import Array, Backend, DType, current_name, get_backend
 from ..backends.recording import changed, toggled
 from ..errors import CheckpointError, OptionError, ShapeError
 
 M = TypeVar("M", bound="Module")
-Hook: TypeAlias = Callable[["Module", tuple[Any, ...], Any], None]
+# What they return, unless it is None, takes the place of the output, the inputs, the gradient.
+Hook: TypeAlias = Callable[["Module", tuple[Any, ...], Any], Any]
+PreHook: TypeAlias = Callable[["Module", tuple[Any, ...]], Any]
+BackwardHook: TypeAlias = Callable[["Module", Tensor], Any]
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,8 @@ class Module:
     """
 
     registry: ClassVar[dict[str, type[Module]]] = {}
+    # The dtype of what the module takes, where that is not its parameters'.
+    input_dtype: ClassVar[str | None] = None
     training: bool
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -128,7 +135,7 @@ class Module:
         set_(self, "_parameters", {})
         set_(self, "_buffers", {})
         set_(self, "_modules", {})
-        set_(self, "_hooks", [])
+        set_(self, "_hooks", ())
         set_(self, "training", True)
         set_(self, "_place", (current_name(), get_default_dtype()))
         return self
@@ -137,7 +144,7 @@ class Module:
     _parameters: dict[str, Parameter]
     _buffers: dict[str, Tensor]
     _modules: dict[str, Module]
-    _hooks: list[Hook]
+    _hooks: tuple[tuple[str, Any], ...]
     _place: tuple[str, DType]
 
     def __init__(self) -> None:
@@ -164,26 +171,74 @@ class Module:
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not all(isinstance(x, Tensor) for x in inputs):
             inputs = tuple(self._input(x) for x in inputs)
-        out = self.forward(*inputs)
+        if options:
+            options = {name: self._input(x) for name, x in options.items()}
         if self._hooks:
-            recorder = self.backend.recorder
-            if recorder is not None:
-                recorder.refuse(
-                    f"{type(self).__name__} has a forward hook, which a replayed step would not "
-                    "call. Remove the hook, or run the step without capture"
+            return self._call_with_hooks(inputs, options)
+        return self.forward(*inputs, **options)
+
+    def _call_with_hooks(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        recorder = self.backend.recorder
+        if recorder is not None:
+            recorder.refuse(
+                f"{type(self).__name__} has a hook, which a replayed step would not call. Remove "
+                "the hook, or run the step without capture"
+            )
+        for hook in self._hooks_of("before"):
+            changed_inputs = hook(self, inputs)
+            if changed_inputs is not None:
+                inputs = changed_inputs if isinstance(changed_inputs, tuple) else (changed_inputs,)
+        out = self.forward(*inputs, **options)
+        for hook in self._hooks_of("after"):
+            changed_out = hook(self, inputs, out)
+            out = out if changed_out is None else changed_out
+        for hook in self._hooks_of("backward"):
+            if not isinstance(out, Tensor):
+                raise OptionError(
+                    f"a backward hook is for modules that give one tensor; {type(self).__name__} "
+                    f"gives a {type(out).__name__}"
                 )
-            for hook in self._hooks:
-                hook(self, inputs, out)
+            out = watch_gradient(out, partial(hook, self))
         return out
 
-    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
-        """Call `hook(module, inputs, output)` after every forward; returns what removes it."""
-        self._hooks.append(hook)
+    def _hooks_of(self, when: str) -> list[Any]:
+        return [hook for at, hook in self._hooks if at == when]
+
+    def _add_hook(self, when: str, hook: Any) -> Callable[[], None]:
+        entry = (when, hook)
+
+        def remove() -> None:
+            kept = tuple(held for held in self._hooks if held is not entry)
+            object.__setattr__(self, "_hooks", kept)
+            changed()
+
+        object.__setattr__(self, "_hooks", (*self._hooks, entry))
         changed()
-        return lambda: self._hooks.remove(hook)
+        return remove
+
+    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call `hook(module, inputs, output)` after every forward; returns what removes it.
+
+        If the hook returns something, that is the output. A step with hooks cannot be captured.
+        """
+        return self._add_hook("after", hook)
+
+    def register_forward_pre_hook(self, hook: PreHook) -> Callable[[], None]:
+        """Call `hook(module, inputs)` before every forward; returns what removes it.
+
+        If the hook returns something, that is the input, or a tuple of the inputs.
+        """
+        return self._add_hook("before", hook)
+
+    def register_backward_hook(self, hook: BackwardHook) -> Callable[[], None]:
+        """Call `hook(module, gradient)` with the gradient by the output; returns what removes it.
+
+        If the hook returns a tensor, that goes back instead.
+        """
+        return self._add_hook("backward", hook)
 
     def _input(self, x: Any) -> Any:
         """NumPy arrays and lists join the module on its backend; floating ones in its dtype."""

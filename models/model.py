@@ -46,18 +46,23 @@ class Model(Module):
     trainer: Trainer | None = None
     _predictor: Captured | None = None
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if self.input_shape is None and inputs and hasattr(inputs[0], "shape"):
             object.__setattr__(self, "input_shape", tuple(inputs[0].shape[1:]))
-        return super().__call__(*inputs)
+        return super().__call__(*inputs, **options)
 
     def build(self, input_shape: Sequence[int]) -> Model:
         """Make the parameters of layers whose input size is still unknown; returns the model.
 
         `input_shape` is that of one sample, without the batch axis.
         """
-        self._run_once(np.zeros((1, *input_shape), self.dtype))
+        self._run_once(self._sample(input_shape))
         return self
+
+    def _sample(self, shape: Sequence[int]) -> np.ndarray:
+        """One sample of zeros, of numbers where the first layer looks numbers up."""
+        kinds = (module.input_dtype for module in self.modules())
+        return np.zeros((1, *shape), next((k for k in kinds if k is not None), self.dtype))
 
     @no_grad()
     def _run_once(self, x: np.ndarray) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..autograd import Tensor
 from ..errors import ShapeError
 from ..layers import Module
@@ -56,7 +54,7 @@ def _output_shapes(model: Model, input_shape: tuple[int, ...]) -> dict[int, tupl
 
     removers = [module.register_forward_hook(note) for module in model.modules()]
     try:
-        model._run_once(np.zeros((1, *input_shape), model.dtype))
+        model._run_once(model._sample(input_shape))
     finally:
         for remove in removers:
             remove()
