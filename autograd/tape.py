@@ -28,6 +28,11 @@ tensor_class: type[Tensor] = None  # type: ignore[assignment]
 _order = itertools.count()
 
 
+def now() -> int:
+    """A number above the `order` of all nodes so far, and below that of all later ones."""
+    return next(_order)
+
+
 class _Mode(threading.local):
     """Each thread's own: whether it records, and what enclosing no_grad blocks found."""
 

@@ -238,6 +238,21 @@ class Model(Module):
 
         print_summary(self, input_shape)
 
+    def picture(self, path: str | Path, input_shape: Sequence[int] | None = None) -> None:
+        """Draw the model's graph, layers with shapes and parameters, into an SVG file.
+
+        `input_shape` is that of one sample; it may be left out once the model has seen data.
+        """
+        from .picture import graph, svg
+
+        shape = self.input_shape if input_shape is None else tuple(input_shape)
+        if shape is None:
+            raise ShapeError(
+                "picture: the shape of the input is unknown; call model.picture(path, "
+                "input_shape), with the shape of one sample"
+            )
+        Path(path).write_text(svg(graph(self, shape)), encoding="utf-8")
+
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and compile options to one safetensors file, atomically."""
         from .saving import save
