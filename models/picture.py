@@ -178,9 +178,9 @@ def _rows(boxes: list[Box]) -> list[list[Box]]:
         while len(rows) <= box.row:
             rows.append([])
         for i, source in enumerate(box.sources):
-            for row in range(source.row + 1, box.row):
-                lane = Box("", sources=[source], row=row, width=LANE)
-                rows[row].append(lane)
+            for between in range(source.row + 1, box.row):
+                lane = Box("", sources=[source], row=between, width=LANE)
+                rows[between].append(lane)
                 source = lane
             box.sources[i] = source
         rows[box.row].append(box)

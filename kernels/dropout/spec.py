@@ -21,8 +21,8 @@ def _forward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         for p in (0.0, 0.3, 0.9):
             inputs = {"x": rng.normal(size=shape), "state": random_state(rng)}
             yield Sample(inputs, {"p": p, "span": 1, "stream": 5})
-    for shape, span in (((6, 5, 7), 7), ((9, 2, 300), 600), ((0, 4), 4), ((50, 3), 1)):
-        inputs = {"x": rng.normal(size=shape), "state": random_state(rng)}
+    for size, span in (((6, 5, 7), 7), ((9, 2, 300), 600), ((0, 4, 1), 4), ((50, 3, 1), 1)):
+        inputs = {"x": rng.normal(size=size), "state": random_state(rng)}
         yield Sample(inputs, {"p": 0.4, "span": span, "stream": 5})
 
 
