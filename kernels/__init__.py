@@ -18,6 +18,7 @@ FAMILIES = (
     "metric",
     "optimizer",
     "random",
+    "recurrent",
     "reduction",
     "regularization",
     "softmax",
