@@ -1,4 +1,4 @@
-"""Recurrent layers in one parallel region a pass: sequences do not meet until the weights' gradient.
+"""Recurrent layers in one parallel region a pass, since sequences meet in the weights' gradient.
 
 Each thread takes its own sequences through all steps: a product with the recurrent weight by the
 tile (numba_gemm), then the gates, row by row while the row is in the first-level cache. A row's

@@ -9,8 +9,9 @@ steps, the input's product with its own weight, which is one large product and a
 
 Shapes, of `length` steps, `batch` sequences and `hidden` units, with 1, 4 or 3 gates:
 
-    projected (length, batch, gates * hidden)   weight (hidden, gates * hidden)   bias (gates * hidden,)
-    out (length, batch, hidden)                 h0, c0, last, cell (batch, hidden); None stands for 0
+    projected (length, batch, gates * hidden)   weight (hidden, gates * hidden)
+    out (length, batch, hidden)                 bias (gates * hidden,)
+    h0, c0, last, cell (batch, hidden); None stands for zeros
 
 Sequence b has lengths[b] steps, an int64 from 0 to length, or all of them where lengths is None.
 After its end its output is zero and its state stays. With `reverse` it is read from its own end to
