@@ -22,27 +22,34 @@ from .dense import Dense, Linear
 from .dropout import Dropout
 from .flatten import Flatten
 from .module import L1, L2, Module, Parameter, Regularizer
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .standardize import Standardize
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
     "L1",
     "L2",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "Dense",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Mish",
     "Module",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Regularizer",
     "SiLU",

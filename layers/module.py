@@ -161,13 +161,13 @@ class Module:
 
     # Running
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not all(isinstance(x, Tensor) for x in inputs):
             inputs = tuple(self._input(x) for x in inputs)
-        out = self.forward(*inputs)
+        out = self.forward(*inputs, **options)
         if self._hooks:
             recorder = self.backend.recorder
             if recorder is not None:

@@ -46,10 +46,10 @@ class Model(Module):
     trainer: Trainer | None = None
     _predictor: Captured | None = None
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if self.input_shape is None and inputs and hasattr(inputs[0], "shape"):
             object.__setattr__(self, "input_shape", tuple(inputs[0].shape[1:]))
-        return super().__call__(*inputs)
+        return super().__call__(*inputs, **options)
 
     def build(self, input_shape: Sequence[int]) -> Model:
         """Make the parameters of layers whose input size is still unknown; returns the model.

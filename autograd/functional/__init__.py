@@ -39,6 +39,7 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .recurrent import check_lengths, gru, lstm, rnn
 
 __all__ = [
     "activation",
@@ -48,6 +49,7 @@ __all__ = [
     "cat",
     "check_activation",
     "check_labels",
+    "check_lengths",
     "check_probabilities",
     "concatenate",
     "cross_entropy",
@@ -56,6 +58,7 @@ __all__ = [
     "elu",
     "full",
     "gelu",
+    "gru",
     "hard_sigmoid",
     "hard_swish",
     "huber_loss",
@@ -63,6 +66,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_softmax",
+    "lstm",
     "mae_loss",
     "mish",
     "mse_loss",
@@ -71,6 +75,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "rnn",
     "selu",
     "sigmoid",
     "silu",

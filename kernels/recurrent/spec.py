@@ -160,7 +160,7 @@ def _backward_samples(forward: Kernel, backward: Callable[..., None]) -> Any:
             wanted = forward.shapes(*arrays.values(), **attributes)
             outputs = [None if s is None else np.empty(*s) for s in wanted]
             forward.reference(np, *outputs, *arrays.values(), **attributes)
-            known = arrays | dict(zip(forward.outputs, outputs, strict=True))
+            known: dict[str, Any] = arrays | dict(zip(forward.outputs, outputs, strict=True))
             for name in ("out", "last", "cell"):
                 if name in known:
                     known[f"d{name}"] = rng.normal(size=known[name].shape)
