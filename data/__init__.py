@@ -4,6 +4,7 @@ from .dataset import Dataset, Subset, TensorDataset, random_split
 from .images import load_digits, load_fashion_mnist, load_mnist
 from .load import load, load_features
 from .loader import DataLoader
+from .sequences import pad_sequences
 from .source import DataSource
 from .standardize import Standardizer
 from .tables import load_csv, load_npz
@@ -22,5 +23,6 @@ __all__ = [
     "load_features",
     "load_mnist",
     "load_npz",
+    "pad_sequences",
     "random_split",
 ]

@@ -19,6 +19,7 @@ FAMILIES = (
     "metric",
     "optimizer",
     "random",
+    "recurrent",
     "reduction",
     "regularization",
     "softmax",

@@ -41,7 +41,7 @@ FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
 # Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
-SUMS = ("stats", "norm")
+SUMS = ("stats", "norm", "c0", "cells", "dcell")
 
 
 @dataclass(frozen=True)

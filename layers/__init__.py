@@ -25,13 +25,17 @@ from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDe
 from .embedding import Embedding
 from .flatten import Flatten
 from .module import L1, L2, Module, Parameter, Regularizer
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .standardize import Standardize
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
     "L1",
     "L2",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "Dense",
@@ -40,9 +44,11 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -52,6 +58,7 @@ __all__ = [
     "ModuleList",
     "Parallel",
     "Parameter",
+    "RNNCell",
     "RandomFlip",
     "RandomShift",
     "ReLU",

@@ -41,6 +41,7 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .recurrent import check_lengths, gru, lstm, rnn
 
 __all__ = [
     "activation",
@@ -51,6 +52,7 @@ __all__ = [
     "cat",
     "check_activation",
     "check_labels",
+    "check_lengths",
     "check_probabilities",
     "concatenate",
     "cross_entropy",
@@ -60,6 +62,7 @@ __all__ = [
     "embedding",
     "full",
     "gelu",
+    "gru",
     "hard_sigmoid",
     "hard_swish",
     "huber_loss",
@@ -67,6 +70,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_softmax",
+    "lstm",
     "mae_loss",
     "mish",
     "mse_loss",
@@ -75,6 +79,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "rnn",
     "selu",
     "sigmoid",
     "silu",

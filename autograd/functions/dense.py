@@ -73,10 +73,10 @@ class Dense(Function):
                 dout if dz is None else dz, weight, pre if signs is None else signs, activation=kind
             )
             before.differentiated = True
-        dx = _as_input(node, 0, dx)
+        dx = as_input(node, 0, dx)
         if dx is not None and len(leading) != 1:
             dx = dx.reshape(*leading, dx.shape[1])
-        return dx, _as_input(node, 1, dweight), _as_input(node, 2, dbias)
+        return dx, as_input(node, 1, dweight), as_input(node, 2, dbias)
 
 
 def _before(node: Node) -> Node | None:
@@ -128,7 +128,7 @@ def _product(node: Node, i: int, a: Array, b: Array, shape: tuple[int, ...]) -> 
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     whole = (*leading, a.shape[-2], b.shape[-1])
     out = node.ops.matmul(a, b, out=(_into(node, i, whole, a.dtype),))
-    return _as_input(node, i, unbroadcast(node, out, shape))
+    return as_input(node, i, unbroadcast(node, out, shape))
 
 
 # A product of 16-bit operands is added in float32, and rounded only if the gradient is 16-bit.
@@ -148,7 +148,7 @@ def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | N
     return place
 
 
-def _as_input(node: Node, i: int, grad: Array | None) -> Array | None:
+def as_input(node: Node, i: int, grad: Array | None) -> Array | None:
     """A gradient in the dtype of input i, which may be 16-bit itself."""
     parent = node.parents[i]
     if grad is None or parent is None or parent.data.dtype == grad.dtype:

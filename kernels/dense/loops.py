@@ -85,7 +85,7 @@ def _backward(kind: int) -> Callable[..., None]:
 
 
 @loop
-def _add_rows(t: int, parts: int, out: Array, x: Array) -> None:
+def add_rows(t: int, parts: int, out: Array, x: Array) -> None:
     """out = the sum of x's rows, from the first to the last."""
     for j in range(out.size):
         out[j] = 0
@@ -180,7 +180,7 @@ def dense_backward(
         sums = workspace((parts, 0 if dbias is None else dbias.size), dout.dtype)
         _backward(KIND_NUMBER[activation])(parts, gradient, sums, dout, saved, float(alpha))
         if dbias is not None:
-            _add_rows(1, dbias, sums)
+            add_rows(1, dbias, sums)
     absent = workspace((0, 0), dout.dtype)
     _run_products(
         _products_backward,

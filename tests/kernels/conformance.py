@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from tercet.backends import Backend
-from tercet.kernels import TABLE
+from tercet.kernels import FAMILY_OF, TABLE
 from tercet.kernels.spec import (
     FLOAT_KINDS,
     SUMS,
@@ -32,6 +32,8 @@ ROUNDINGS = 40
 # product before its activation, dz before its products.
 ROUNDED_BETWEEN = (("dense_forward", "out"), ("dense_forward", "pre"), ("dense_backward", "dx"),
                    ("dense_backward", "dweight"), ("dense_through", "dx"))  # fmt: skip
+# Families all of whose outputs are: a state is rounded before each of its products.
+ROUNDING_STATES = ("recurrent",)
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1e4, 1e4])
 
 
@@ -164,7 +166,8 @@ def tolerance(
     scale = np.where(np.isfinite(reference), np.maximum(size, least), 0.0)
     eps = max(float(np.finfo(accumulator(d)).eps) for d in (source, dtype))
     bound = eps * (ROUNDINGS + depth) * scale
-    if source != accumulator(source) and (kernel.name, name) in ROUNDED_BETWEEN:
+    between = (kernel.name, name) in ROUNDED_BETWEEN or FAMILY_OF[kernel.name] in ROUNDING_STATES
+    if source != accumulator(source) and between:
         # The independent roundings of `depth` terms: 3.5 standard deviations of their sum.
         bound += float(finfo(source).eps) * depth**0.5 * scale
     limits = finfo(dtype)
