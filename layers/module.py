@@ -174,8 +174,6 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not all(isinstance(x, Tensor) for x in inputs):
             inputs = tuple(self._input(x) for x in inputs)
-        if options:
-            options = {name: self._input(x) for name, x in options.items()}
         if self._hooks:
             return self._call_with_hooks(inputs, options)
         return self.forward(*inputs, **options)
