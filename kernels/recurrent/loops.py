@@ -15,26 +15,13 @@ from numba.extending import register_jitable
 
 from ..activation.loops import KIND_NUMBER, activate, slope
 from ..dense.loops import SERIAL_PRODUCT, add_rows, matmul
-from ..elementwise.loops import copy
+from ..elementwise.loops import copy, fill
 from ..numba_blas import PLAIN
 from ..numba_gemm import product
 from ..numba_loop import loop, loops, parts_for, share
 from ..numba_math import sigmoid, tanh
 from ..observing import workspace
 from ..spec import Array
-
-
-@register_jitable
-def _begin(state: Array, given: Array, low: int, high: int) -> None:
-    for b in range(low, high):
-        s = state[b]
-        if given is None:
-            for j in range(s.size):
-                s[j] = 0
-        else:
-            g = given[b]
-            for j in range(s.size):
-                s[j] = g[j]
 
 
 @register_jitable
@@ -56,27 +43,27 @@ def _add(x: Array, y: Array) -> None:
 
 
 @register_jitable
-def _ended(lengths: Array, b: int, s: int) -> Any:
-    """Whether sequence b has no step s."""
-    return lengths is not None and s >= lengths[b]
+def _assign_rows(x: Array, y: Array, low: int, high: int) -> None:
+    for b in range(low, high):
+        _assign(x[b], y[b])
 
 
 @register_jitable
 def _running(lengths: Array, s: int, low: int, high: int) -> Any:
     """The rows from the first to the last of low:high that have a step s."""
-    while low < high and _ended(lengths, low, s):
+    while low < high and s >= lengths[low]:
         low += 1
-    while low < high and _ended(lengths, high - 1, s):
+    while low < high and s >= lengths[high - 1]:
         high -= 1
     return low, high
 
 
 @register_jitable
-def _before(states: Array, first: Array, zeros: Array, lengths: Array, b: int, s: int) -> Any:
+def _before(states: Array, first: Array, lengths: Array, b: int, s: int) -> Any:
     """The state of sequence b before the step that follows step s, which it may not have."""
-    if s >= 0 and s < states.shape[0] and not _ended(lengths, b, s):
+    if 0 <= s < states.shape[0] and s < lengths[b]:
         return states[s, b]
-    return zeros if first is None else first[b]
+    return first[b]
 
 
 @loops
@@ -95,19 +82,18 @@ def _rnn_forward(kind: int) -> Any:
     ) -> None:
         low, high = share(last.shape[0], parts, t)
         length, zero = out.shape[0], out.dtype.type(0)
-        _begin(last, h0, low, high)
+        _assign_rows(last, h0, low, high)
         for n in range(length):
             s = length - 1 - n if reverse else n
             top, bottom = _running(lengths, s, low, high)
             product(out[s], last, weight, PLAIN, PLAIN, top, bottom, 0, last.shape[1])
             for b in range(low, high):
                 o = out[s, b]
-                if _ended(lengths, b, s):
+                if s >= lengths[b]:
                     _clear(o)
                     continue
                 _add(o, projected[s, b])
-                if bias is not None:
-                    _add(o, bias)
+                _add(o, bias)
                 for j in range(o.size):
                     o[j] = activate(kind, o[j], zero)
                 _assign(last[b], o)
@@ -136,14 +122,14 @@ def _rnn_backward(kind: int) -> Any:
         """dh = the gradient by h0; sums[t] = that by the bias from t's rows; back = W^T."""
         low, high = share(dh.shape[0], parts, t)
         length, zero = out.shape[0], out.dtype.type(0)
-        zeros, total = np.zeros(dh.shape[1], dh.dtype), sums[t]
+        total = sums[t]
         _clear(total)
-        _begin(dh, dlast, low, high)
+        _assign_rows(dh, dlast, low, high)
         for n in range(length):
             s = n if reverse else length - 1 - n
             for b in range(low, high):
                 d, h = dprojected[s, b], before[s, b]
-                if _ended(lengths, b, s):
+                if s >= lengths[b]:
                     _clear(d)
                     _clear(h)
                     continue
@@ -152,11 +138,11 @@ def _rnn_backward(kind: int) -> Any:
                     d[j] = (g[j] + e[j]) * slope(kind, o[j], zero)
                 for j in range(total.size):
                     total[j] += d[j]
-                _assign(h, _before(out, h0, zeros, lengths, b, s + 1 if reverse else s - 1))
+                _assign(h, _before(out, h0, lengths, b, s + 1 if reverse else s - 1))
             top, bottom = _running(lengths, s, low, high)
             product(passed, dprojected[s], back, PLAIN, PLAIN, top, bottom, 0, dh.shape[1])
             for b in range(top, bottom):
-                if not _ended(lengths, b, s):
+                if s < lengths[b]:
                     _assign(dh[b], passed[b])
 
     return rnn_backward
@@ -181,22 +167,21 @@ def _lstm_forward(
 ) -> None:
     low, high = share(last.shape[0], parts, t)
     length, hidden = out.shape[0], out.shape[2]
-    _begin(last, h0, low, high)
-    _begin(cell, c0, low, high)
+    _assign_rows(last, h0, low, high)
+    _assign_rows(cell, c0, low, high)
     for n in range(length):
         s = length - 1 - n if reverse else n
         top, bottom = _running(lengths, s, low, high)
         product(gates[s], last, weight, PLAIN, PLAIN, top, bottom, 0, 4 * hidden)
         for b in range(low, high):
             y, a, k = out[s, b], gates[s, b], cells[s, b]
-            if _ended(lengths, b, s):
+            if s >= lengths[b]:
                 _clear(y)
                 _clear(a)
                 _clear(k)
                 continue
             _add(a, projected[s, b])
-            if bias is not None:
-                _add(a, bias)
+            _add(a, bias)
             i_f, g, o = a[: 2 * hidden], a[2 * hidden : 3 * hidden], a[3 * hidden :]
             for j in range(i_f.size):
                 i_f[j] = sigmoid(i_f[j])
@@ -239,16 +224,16 @@ def _lstm_backward(
     low, high = share(dh.shape[0], parts, t)
     length, hidden = out.shape[0], out.shape[2]
     one = out.dtype.type(1)
-    zeros, total = np.zeros(hidden, dh.dtype), sums[t]
+    total = sums[t]
     _clear(total)
-    _begin(dh, dlast, low, high)
-    _begin(dc, dcell, low, high)
+    _assign_rows(dh, dlast, low, high)
+    _assign_rows(dc, dcell, low, high)
     for n in range(length):
         s = n if reverse else length - 1 - n
         earlier = s + 1 if reverse else s - 1
         for b in range(low, high):
             d, h = dprojected[s, b], before[s, b]
-            if _ended(lengths, b, s):
+            if s >= lengths[b]:
                 _clear(d)
                 _clear(h)
                 continue
@@ -266,17 +251,17 @@ def _lstm_backward(
             for j in range(dg.size):
                 dg[j] = v[j] * i[j] * (one - g[j] * g[j])
             f, df = a[hidden : 2 * hidden], d[hidden : 2 * hidden]
-            c = _before(cells, c0, zeros, lengths, b, earlier)
+            c = _before(cells, c0, lengths, b, earlier)
             for j in range(df.size):
                 df[j] = v[j] * c[j] * f[j] * (one - f[j])
                 v[j] *= f[j]
             for j in range(total.size):
                 total[j] += d[j]
-            _assign(h, _before(out, h0, zeros, lengths, b, earlier))
+            _assign(h, _before(out, h0, lengths, b, earlier))
         top, bottom = _running(lengths, s, low, high)
         product(passed, dprojected[s], back, PLAIN, PLAIN, top, bottom, 0, hidden)
         for b in range(top, bottom):
-            if not _ended(lengths, b, s):
+            if s < lengths[b]:
                 _assign(dh[b], passed[b])
 
 
@@ -298,20 +283,19 @@ def _gru_forward(
     low, high = share(last.shape[0], parts, t)
     length, hidden = out.shape[0], out.shape[2]
     one = out.dtype.type(1)
-    _begin(last, h0, low, high)
+    _assign_rows(last, h0, low, high)
     for n in range(length):
         s = length - 1 - n if reverse else n
         top, bottom = _running(lengths, s, low, high)
         product(product_of, last, weight, PLAIN, PLAIN, top, bottom, 0, 3 * hidden)
         for b in range(low, high):
             y, a = out[s, b], gates[s, b]
-            if _ended(lengths, b, s):
+            if s >= lengths[b]:
                 _clear(y)
                 _clear(a)
                 continue
             p, x = product_of[b], projected[s, b]
-            if bias is not None:
-                _add(p, bias)
+            _add(p, bias)
             r_z = a[: 2 * hidden]
             for j in range(r_z.size):
                 r_z[j] = sigmoid(p[j] + x[j])
@@ -350,14 +334,14 @@ def _gru_backward(
     low, high = share(dh.shape[0], parts, t)
     length, hidden = out.shape[0], out.shape[2]
     one = out.dtype.type(1)
-    zeros, total = np.zeros(hidden, dh.dtype), sums[t]
+    total = sums[t]
     _clear(total)
-    _begin(dh, dlast, low, high)
+    _assign_rows(dh, dlast, low, high)
     for n in range(length):
         s = n if reverse else length - 1 - n
         for b in range(low, high):
             d, e, h = dprojected[s, b], da[s, b], before[s, b]
-            if _ended(lengths, b, s):
+            if s >= lengths[b]:
                 _clear(d)
                 _clear(e)
                 _clear(h)
@@ -365,7 +349,7 @@ def _gru_backward(
             a, u = gates[s, b], dh[b]
             r, z = a[:hidden], a[hidden : 2 * hidden]
             new, q = a[2 * hidden : 3 * hidden], a[3 * hidden :]
-            _assign(h, _before(out, h0, zeros, lengths, b, s + 1 if reverse else s - 1))
+            _assign(h, _before(out, h0, lengths, b, s + 1 if reverse else s - 1))
             _add(u, dout[s, b])
             dr, dz, dn = d[:hidden], d[hidden : 2 * hidden], d[2 * hidden :]
             for j in range(dz.size):
@@ -385,8 +369,31 @@ def _gru_backward(
         top, bottom = _running(lengths, s, low, high)
         product(passed, da[s], back, PLAIN, PLAIN, top, bottom, 0, hidden)
         for b in range(top, bottom):
-            if not _ended(lengths, b, s):
+            if s < lengths[b]:
                 _add(dh[b], passed[b])
+
+
+# Loops take no absent arrays, because they would be compiled anew for every choice of these.
+
+
+def _filled(x: Array | None, shape: tuple[int, ...], dtype: Any, value: float = 0.0) -> Array:
+    """x, or an array filled with `value` in its place."""
+    if x is None:
+        x = workspace(shape, dtype)
+        fill(x, shape=shape, dtype=x.dtype.name, value=value)
+    return x
+
+
+def _state(x: Array | None, out: Array) -> Array:
+    return _filled(x, out.shape[1:], out.dtype)
+
+
+def _bias(x: Array | None, weight: Array) -> Array:
+    return _filled(x, weight.shape[1:], weight.dtype)
+
+
+def _lengths(x: Array | None, out: Array) -> Array:
+    return _filled(x, out.shape[1:2], np.dtype(np.int64), out.shape[0])
 
 
 def _parts(out: Array, weight: Array) -> int:
@@ -405,7 +412,8 @@ def rnn_forward(
     nonlinearity: str,
     reverse: bool,
 ) -> None:
-    arrays = (out, last, projected, weight, bias, h0, lengths)
+    rest = (_bias(bias, weight), _state(h0, out), _lengths(lengths, out))
+    arrays = (out, last, projected, weight, *rest)
     _rnn_forward(KIND_NUMBER[nonlinearity])(_parts(out, weight), *arrays, reverse)
 
 
@@ -424,7 +432,8 @@ def lstm_forward(
     *,
     reverse: bool,
 ) -> None:
-    arrays = (out, last, cell, gates, cells, projected, weight, bias, h0, c0, lengths)
+    rest = (_bias(bias, weight), _state(h0, out), _state(c0, out), _lengths(lengths, out))
+    arrays = (out, last, cell, gates, cells, projected, weight, *rest)
     _lstm_forward(_parts(out, weight), *arrays, reverse)
 
 
@@ -441,7 +450,8 @@ def gru_forward(
     reverse: bool,
 ) -> None:
     products = workspace((last.shape[0], weight.shape[1]), out.dtype)
-    arrays = (out, last, gates, products, projected, weight, bias, h0, lengths)
+    rest = (_bias(bias, weight), _state(h0, out), _lengths(lengths, out))
+    arrays = (out, last, gates, products, projected, weight, *rest)
     _gru_forward(_parts(out, weight), *arrays, reverse)
 
 
@@ -490,7 +500,7 @@ def rnn_backward(
 ) -> None:
     own = _Backward(out, weight, dbias)
     written = (dprojected, own.by_state(dh0), own.sums, own.before, own.passed)
-    read = (dout, dlast, own.back, h0, lengths, out)
+    read = (dout, dlast, own.back, _state(h0, out), _lengths(lengths, out), out)
     _rnn_backward(KIND_NUMBER[nonlinearity])(own.parts, *written, *read, reverse)
     own.parameters(dweight, dbias, dprojected)
 
@@ -518,7 +528,8 @@ def lstm_backward(
     own = _Backward(out, weight, dbias)
     states = (own.by_state(dh0), own.by_state(dc0))
     written = (dprojected, *states, own.sums, own.before, own.passed)
-    read = (dout, dlast, dcell, own.back, h0, c0, lengths, out, gates, cells)
+    first = (_state(h0, out), _state(c0, out), _lengths(lengths, out))
+    read = (dout, dlast, dcell, own.back, *first, out, gates, cells)
     _lstm_backward(own.parts, *written, *read, reverse)
     own.parameters(dweight, dbias, dprojected)
 
@@ -542,7 +553,7 @@ def gru_backward(
     own = _Backward(out, weight, dbias)
     da = workspace(dprojected.shape, dprojected.dtype)
     written = (dprojected, da, own.by_state(dh0), own.sums, own.before, own.passed)
-    read = (dout, dlast, own.back, h0, lengths, out, gates)
+    read = (dout, dlast, own.back, _state(h0, out), _lengths(lengths, out), out, gates)
     _gru_backward(own.parts, *written, *read, reverse)
     own.parameters(dweight, dbias, da)
 
