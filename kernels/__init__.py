@@ -16,6 +16,7 @@ FAMILIES = (
     "indexing",
     "loss",
     "metric",
+    "normalization",
     "optimizer",
     "random",
     "reduction",

@@ -40,8 +40,9 @@ FLOAT_KINDS = "fV"
 FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
-# Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
-SUMS = ("stats", "norm")
+# Inputs in the `accumulator` of the others' dtype: sums over many elements, saved by an
+# earlier kernel, and the parameters and statistics of normalization.
+SUMS = ("stats", "norm", "scale", "shift", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)

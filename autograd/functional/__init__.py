@@ -39,9 +39,12 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .normalization import add_layer_norm, add_rms_norm, layer_norm, rms_norm
 
 __all__ = [
     "activation",
+    "add_layer_norm",
+    "add_rms_norm",
     "arange",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -60,6 +63,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -71,6 +75,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

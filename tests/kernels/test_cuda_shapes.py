@@ -94,7 +94,21 @@ def rows_by_index(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
         yield "scatter_add_rows", Sample({"dout": dout, "index": index}, {"rows": rows})
 
 
-CASES = {f.__name__: f for f in (softmax, cross_entropy, reductions, dense, rows_by_index)}
+def layer_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for shape in (*ROWS, (600, 40), (1000, 1)):
+        x = rng.normal(size=shape)
+        scale, shift = rng.normal(size=(2, shape[1]))
+        options: dict[str, Any] = {"eps": 0.01, "centered": True}
+        stats = np.stack([x.mean(axis=1), x.var(axis=1)])
+        rows = {"x": x, "residual": rng.normal(size=shape), "scale": scale, "shift": shift}
+        yield "layer_norm_forward", Sample(rows, options)
+        saved = {"dout": x[::-1], "dsummed": x[::-1], "summed": x, "stats": stats, "scale": scale}
+        yield "layer_norm_backward", Sample(saved, options | {"needs": (True, True, True)})
+
+
+CASES = {
+    f.__name__: f for f in (softmax, cross_entropy, reductions, dense, rows_by_index, layer_norm)
+}
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -52,6 +52,7 @@ COOPERATING = (
     "soft_cross_entropy_forward", "soft_cross_entropy_backward", "pointwise_loss_forward",
     "reduce_forward", "reduce_backward", "argreduce", "dense_backward", "scatter_add_rows",
     "adam_update", "sum_of_squares", "penalty_forward", "convolution",
+    "layer_norm_forward", "layer_norm_backward",
 )  # fmt: skip
 
 
