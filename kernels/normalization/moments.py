@@ -30,29 +30,32 @@ def joined(
 
 
 @register_jitable(**INSIDE)
+def _of_stretch(v: Any) -> Any:
+    """The same of no more elements than stay in the first cache."""
+    zero = v.dtype.type(0)
+    share = 1.0 / v.size
+    total = zero
+    for j in range(v.size):
+        total += v[j]
+    centre = total * v.dtype.type(share)
+    # The mean is rounded: what it is off by is the mean of the deviations from it.
+    drift, spread = zero, zero
+    for j in range(v.size):
+        apart = v[j] - centre
+        drift += apart
+        spread += apart * apart
+    off = np.float64(drift)
+    return np.float64(centre) + off * share, np.float64(spread) - off * off * share
+
+
+@register_jitable(**INSIDE)
 def moments(u: Any) -> Any:
     """Mean and sum of squared deviations of the vector u, in float64."""
-    zero = u.dtype.type(0)
-    count, mean, square = 0.0, 0.0, 0.0
-    for low in range(0, u.size, STRETCH):
+    first = u[:STRETCH]
+    mean, square = _of_stretch(first)
+    count = np.float64(first.size)
+    for low in range(STRETCH, u.size, STRETCH):
         v = u[low : low + STRETCH]
-        total = zero
-        for j in range(v.size):
-            total += v[j]
-        centre = total / u.dtype.type(v.size)
-        # The mean is rounded: what it is off by is the mean of the deviations from it.
-        drift, spread = zero, zero
-        for j in range(v.size):
-            apart = v[j] - centre
-            drift += apart
-            spread += apart * apart
-        off = np.float64(drift) / v.size
-        count, mean, square = joined(
-            count,
-            mean,
-            square,
-            np.float64(v.size),
-            np.float64(centre) + off,
-            np.float64(spread) - off * off * v.size,
-        )
+        more, more_square = _of_stretch(v)
+        count, mean, square = joined(count, mean, square, np.float64(v.size), more, more_square)
     return mean, square
