@@ -18,9 +18,11 @@ from .activation import (
     Softplus,
     Tanh,
 )
+from .batch_norm import BatchNorm1d, BatchNorm2d
 from .dense import Dense, Linear
 from .dropout import Dropout
 from .flatten import Flatten
+from .group_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d
 from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
 from .standardize import Standardize
@@ -32,12 +34,17 @@ __all__ = [
     "L2",
     "SELU",
     "Activation",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Dense",
     "Dropout",
     "Flatten",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "LayerNorm",
     "LeakyReLU",
     "Linear",

@@ -39,13 +39,22 @@ from .loss import (
     mse_loss,
     penalty,
 )
-from .normalization import add_layer_norm, add_rms_norm, layer_norm, rms_norm
+from .normalization import (
+    add_layer_norm,
+    add_rms_norm,
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 
 __all__ = [
     "activation",
     "add_layer_norm",
     "add_rms_norm",
     "arange",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
@@ -59,9 +68,11 @@ __all__ = [
     "elu",
     "full",
     "gelu",
+    "group_norm",
     "hard_sigmoid",
     "hard_swish",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
     "layer_norm",
     "leaky_relu",

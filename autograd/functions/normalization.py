@@ -49,3 +49,81 @@ class LayerNorm(Function):
             out=(None, node.into(2), node.into(3)),
         )
         return dx, dx, dscale, dshift
+
+
+class BatchNorm(Function):
+    """Channels of x (n, c, s) normalized by the batch's statistics, or by running ones.
+
+    The running statistics and `tracked`, if they are given, are updated when training.
+    """
+
+    @staticmethod
+    def forward(
+        node: Node,
+        x: Array,
+        scale: Array | None,
+        shift: Array | None,
+        running_mean: Array | None,
+        running_var: Array | None,
+        tracked: Array | None,
+        *,
+        training: bool,
+        momentum: float | None,
+        eps: float,
+        activation: str,
+    ) -> Array:
+        options = {"eps": eps, "training": training, "activation": activation}
+        out, stats = node.ops.batch_norm_forward(
+            x, scale, shift, running_mean, running_var, **options
+        )
+        if training and running_mean is not None:
+            count = x.shape[0] * x.shape[2]
+            node.ops.track_statistics(
+                running_mean, running_var, tracked, stats, momentum=momentum, count=count
+            )
+        node.save(x, None if activation == "identity" else out, stats, scale, options)
+        return out
+
+    @staticmethod
+    def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
+        *arrays, options = node.saved
+        needs, out = node.needs[:3], (None, node.into(1), node.into(2))
+        gradients = node.ops.batch_norm_backward(dout, *arrays, **options, needs=needs, out=out)
+        return *gradients, None, None, None
+
+
+class GroupNorm(Function):
+    """Groups of channels of x (n, c, s) normalized in each sample.
+
+    With one channel a group, running statistics, if they are given, are updated.
+    """
+
+    @staticmethod
+    def forward(
+        node: Node,
+        x: Array,
+        scale: Array | None,
+        shift: Array | None,
+        running_mean: Array | None,
+        running_var: Array | None,
+        *,
+        groups: int,
+        momentum: float,
+        eps: float,
+    ) -> Array:
+        out, stats = node.ops.group_norm_forward(x, scale, shift, groups=groups, eps=eps)
+        if running_mean is not None:
+            node.ops.track_statistics(
+                running_mean, running_var, None, stats, momentum=momentum, count=x.shape[2]
+            )
+        node.save(x, stats, scale, groups, eps)
+        return out
+
+    @staticmethod
+    def backward(node: Node, dout: Array) -> tuple[Array | None, ...]:
+        *arrays, groups, eps = node.saved
+        needs, out = node.needs[:3], (None, node.into(1), node.into(2))
+        gradients = node.ops.group_norm_backward(
+            dout, *arrays, groups=groups, eps=eps, needs=needs, out=out
+        )
+        return *gradients, None, None

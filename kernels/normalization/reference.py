@@ -125,7 +125,7 @@ def batch_norm_backward(
     """out is read where there is an activation."""
     mean, var = stats[:, :, None]
     normal = _normal(xp, x, mean, var, eps)
-    if activation == "relu":
+    if out is not None and activation == "relu":
         dout = xp.where(out > 0, dout, 0)
     if dscale is not None:
         dscale[...] = (dout * normal).sum(axis=(0, 2))
@@ -155,7 +155,9 @@ def track_statistics(
     the unbiased one of `count` > 1 elements; tracked (): how many updates there were."""
     if tracked is not None:
         tracked += 1
-    factor = 1 / tracked if momentum is None else momentum
+    factor: Any = momentum
+    if tracked is not None and momentum is None:
+        factor = 1 / tracked
     mean, var = stats.reshape(2, -1, running_mean.size).mean(axis=1)
     running_mean += factor * (mean - running_mean)
     running_var += factor * (var * (count / (count - 1)) - running_var)
