@@ -40,8 +40,11 @@ FLOAT_KINDS = "fV"
 FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
-# Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
-SUMS = ("stats", "norm", "c0", "cells", "dcell")
+# Inputs in the `accumulator` of the others' dtype: sums over many elements, saved by an earlier
+# kernel, the states of cells, and the parameters and statistics of normalization.
+SUMS = (
+    "stats", "norm", "c0", "cells", "dcell", "scale", "shift", "running_mean", "running_var",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

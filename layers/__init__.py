@@ -19,11 +19,14 @@ from .activation import (
     Tanh,
 )
 from .augmentation import RandomFlip, RandomShift
+from .batch_norm import BatchNorm1d, BatchNorm2d
 from .containers import ModuleDict, ModuleList, Parallel, Residual
 from .dense import Dense, Linear
 from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDepth
 from .embedding import Embedding
 from .flatten import Flatten
+from .group_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d
+from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .standardize import Standardize
@@ -38,6 +41,8 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Dense",
     "Dropout",
     "Dropout1d",
@@ -45,10 +50,14 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -58,6 +67,7 @@ __all__ = [
     "ModuleList",
     "Parallel",
     "Parameter",
+    "RMSNorm",
     "RNNCell",
     "RandomFlip",
     "RandomShift",

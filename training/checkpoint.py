@@ -60,7 +60,7 @@ def save_arrays(
         "version": str(VERSION),
         "description": json.dumps(description),
     }
-    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     write_atomically(path, save(contiguous, metadata))
 
 

@@ -41,12 +41,24 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .normalization import (
+    add_layer_norm,
+    add_rms_norm,
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 from .recurrent import check_lengths, gru, lstm, rnn
 
 __all__ = [
     "activation",
+    "add_layer_norm",
+    "add_rms_norm",
     "arange",
     "augment",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
@@ -62,11 +74,14 @@ __all__ = [
     "embedding",
     "full",
     "gelu",
+    "group_norm",
     "gru",
     "hard_sigmoid",
     "hard_swish",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -79,6 +94,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "rms_norm",
     "rnn",
     "selu",
     "sigmoid",
