@@ -52,7 +52,7 @@ from .reference import Pair
 # Bytes of a block's windows: half of the second-level cache of the CPUs that this was measured on.
 BLOCK_BYTES = 384 << 10
 # Pixels that a block may have, however long its windows are: fewer would leave vectors unfilled.
-LEAST_PIXELS = 224
+LEAST_PIXELS = 448
 # What a block costs by itself, in vectors of its pixels.
 BLOCK_VECTORS = 1
 # Numbers of a plane's rows that are added up at once, in the first-level cache.

@@ -31,7 +31,9 @@ ROUNDINGS = 40
 # Outputs that are computed from an array that was rounded to 16 bits between two launches: the
 # product before its activation, dz before its products.
 ROUNDED_BETWEEN = (("dense_forward", "out"), ("dense_forward", "pre"), ("dense_backward", "dx"),
-                   ("dense_backward", "dweight"))  # fmt: skip
+                   ("dense_backward", "dweight"), ("convolution_forward", "out"),
+                   *((f"{name}_backward", f"d{of}") for name in ("convolution", "conv_transpose")
+                     for of in ("x", "weight", "bias")))  # fmt: skip
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1e4, 1e4])
 
 

@@ -51,7 +51,8 @@ COOPERATING = (
     "softmax_forward", "softmax_backward", "cross_entropy_forward", "cross_entropy_backward",
     "soft_cross_entropy_forward", "soft_cross_entropy_backward", "pointwise_loss_forward",
     "reduce_forward", "reduce_backward", "argreduce", "dense_backward", "scatter_add_rows",
-    "adam_update", "sum_of_squares", "penalty_forward", "convolution",
+    "adam_update", "sum_of_squares", "penalty_forward", "convolution_forward",
+    "convolution_backward", "conv_transpose_forward",
 )  # fmt: skip
 
 
@@ -93,8 +94,8 @@ BARRIERS = (
     ("reduction", 2, ("reduce_forward",)),
     ("reduction", 3, ("reduce_forward",)),
     ("optimizer", 4, ("adam_update",)),
-    ("convolution", 4, ("convolution",)),
-    ("convolution", 5, ("convolution",)),
+    ("convolution", 4, ("convolution_forward",)),
+    ("convolution", 5, ("convolution_forward",)),
 )
 
 

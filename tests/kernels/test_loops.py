@@ -24,9 +24,8 @@ def modules() -> list[Any]:
 
 
 LOOPED = [TABLE[name] for module in modules() for name in module.LOOPS]
-# By their references on Numba: convolution, until its family has loops, and the scaling of losses,
-# which only 16-bit training on a GPU asks for.
-assert {k.name for k in LOOPED} == {*TABLE} - {"convolution", "unscale", "update_scale"}
+# By their references on Numba: the scaling of losses, which only 16-bit training on a GPU asks for.
+assert {k.name for k in LOOPED} == {*TABLE} - {"unscale", "update_scale"}
 
 
 def fill(kernel: Kernel, inputs: list[Any], attributes: dict[str, Any]) -> dict[str, Any]:
