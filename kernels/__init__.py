@@ -17,6 +17,7 @@ FAMILIES = (
     "loss",
     "metric",
     "optimizer",
+    "padding",
     "random",
     "reduction",
     "regularization",
