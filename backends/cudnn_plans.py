@@ -39,7 +39,7 @@ class Convolution:
     dtype: str
     bias: bool
     stride: tuple[int, int]
-    padding: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
     dilation: tuple[int, int]
     groups: int
     activation: str
@@ -149,8 +149,8 @@ def build(cudnn: Any, handle: Any, convolution: Convolution) -> tuple[Any, dict[
     result = graph.conv_fprop(
         image=tensors["x"],
         weight=tensors["weight"],
-        pre_padding=list(c.padding),
-        post_padding=list(c.padding),
+        pre_padding=[before for before, _ in c.padding],
+        post_padding=[after for _, after in c.padding],
         stride=list(c.stride),
         dilation=list(c.dilation),
         compute_data_type=wide,

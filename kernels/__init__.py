@@ -19,6 +19,7 @@ FAMILIES = (
     "metric",
     "normalization",
     "optimizer",
+    "padding",
     "random",
     "recurrent",
     "reduction",

@@ -83,7 +83,7 @@ def _pitch(length: Any) -> Any:
 
 @cached_njit
 @of_these_sources
-def _product(
+def product_at(
     zero: Any,
     m: int,
     n: int,
@@ -97,8 +97,9 @@ def _product(
     b_step: int,
     b_column: int,
     along: bool,
+    add: bool,
 ) -> None:
-    """c = a b from addresses and steps in bytes, for the dtype of `zero`.
+    """c = a b, or c += a b, from addresses and steps in bytes, for the dtype of `zero`.
 
     Steps of c and a to the next row, of a and b along the sum, of b to the next column; `along`
     tells that numbers of b are adjacent along the sum, not along its rows.
@@ -106,7 +107,7 @@ def _product(
     item = size_of(zero)
     lanes = VECTOR // item
 
-    if along and m <= FEW and a_step == item:
+    if along and m <= FEW and a_step == item and not add:
         count = min(DOTS, lanes)
         for j in range(0, n, count):
             b_now, width = b + j * b_column, min(count, n - j)
@@ -120,7 +121,7 @@ def _product(
     most_height = BLOCK // item
     first = 0
     while first == 0 or first < k:
-        depth, fresh = min(most_depth, k - first), first == 0
+        depth, fresh = min(most_depth, k - first), first == 0 and not add
         for upper in range(0, m, most_height):
             height = min(most_height, m - upper)
             c_now = c + upper * c_row
@@ -201,7 +202,9 @@ def product(
         a_row, a_step, b_step, b_column = b_column, b_step, a_step, a_row
         along = trans_a != TRANSPOSED
     zero = c.dtype.type(0)
-    _product(zero, m, n, k, c_at, c_row, a_at, a_row, a_step, b_at, b_step, b_column, along)
+    product_at(
+        zero, m, n, k, c_at, c_row, a_at, a_row, a_step, b_at, b_step, b_column, along, False
+    )
 
 
 @register_jitable

@@ -5,6 +5,7 @@
     strip      the same for one row alone, and more vectors
     dots       one row of a meets several rows of b, the vectors lying along the sum
     copy       rows of a matrix into scratch
+    move       short rows to where others lie, or onto them
     transpose  a square of a matrix into scratch, its columns as rows
 
 All take addresses, and steps in bytes; their first argument is a number of the dtype that they are
@@ -67,11 +68,12 @@ class _Code:
     def _pointer(self, address: Any, type_: Any) -> Any:
         return self.builder.inttoptr(address, type_.as_pointer())
 
-    def load(self, address: Any) -> Any:
-        return self.builder.load(self._pointer(address, self.vector), align=self.size)
+    def load(self, address: Any, lanes: int | None = None) -> Any:
+        vector = ir.VectorType(self.scalar, lanes or self.lanes)
+        return self.builder.load(self._pointer(address, vector), align=self.size)
 
     def store(self, value: Any, address: Any) -> None:
-        self.builder.store(value, self._pointer(address, self.vector), align=self.size)
+        self.builder.store(value, self._pointer(address, value.type), align=self.size)
 
     def spread(self, address: Any) -> Any:
         """A vector of one number, from memory."""
@@ -301,6 +303,43 @@ def copy(vectors: int, masked: bool) -> Any:
                 source = code.at(x_now, j * VECTOR)
                 value = code.load_masked(source, masks[j]) if masked else code.load(source)
                 code.store(value, code.at(to_now, j * VECTOR))
+
+    return _intrinsic(emit)
+
+
+@cache
+def move(added: bool) -> Any:
+    """move(number, (to, to_row, x, x_row, rows, width)): short rows of x, to others or onto them.
+
+    For a width of two vectors at most, both of which lie inside of the row and may overlap: a mask
+    would make stores slow. So the second is loaded before the first is stored.
+    """
+
+    def emit(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
+        builder = code.builder
+
+        def with_lanes(lanes: int) -> None:
+            behind = builder.mul(builder.sub(width, INT64(lanes)), INT64(code.size))
+            with code.steps(rows, (to, to_row), (x, x_row)) as (to_now, x_now):
+                targets = [to_now, code.at(to_now, behind)]
+                values = [code.load(at, lanes) for at in (x_now, code.at(x_now, behind))]
+                if added:
+                    held = [code.load(at, lanes) for at in targets]
+                    values = [builder.fadd(a, b) for a, b in zip(held, values, strict=True)]
+                for value, at in zip(values, targets, strict=True):
+                    code.store(value, at)
+
+        def choose(lanes: int) -> None:
+            if lanes == 1:
+                with_lanes(1)
+                return
+            with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
+                with fits:
+                    with_lanes(lanes)
+                with narrow:
+                    choose(lanes // 2)
+
+        choose(code.lanes)
 
     return _intrinsic(emit)
 

@@ -17,7 +17,7 @@ from tercet.backends.cuda_simulation import SimulatedRuntime, compiler
 from tercet.backends.cudnn_plans import Convolution, Cudnn, CudnnPlan, build, strides, unwanted
 from tercet.backends.cupy_backend import CupyBackend
 from tercet.errors import BackendError, ShapeError
-from tercet.kernels.convolution.reference import convolution
+from tercet.kernels.convolution.reference import convolution_forward
 from tercet.kernels.convolution.spec import output_size
 
 
@@ -51,13 +51,15 @@ def test_agrees_with_pytorch(seed: int) -> None:
         backends.append(CupyBackend(runtime=SimulatedRuntime(seed)))
     for backend in backends:
         given = [backend.asarray(a) for a in arrays.values()]
-        out = backend.to_numpy(backend.ops.convolution(*given, activation="relu", **options))
+        pairs = {**options, "padding": tuple((n, n) for n in options["padding"])}
+        out = backend.ops.convolution_forward(*given, activation="relu", alpha=0.0, **pairs)
+        out = backend.to_numpy(out)
         np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_window_larger_than_the_padded_input_is_an_error() -> None:
     with pytest.raises(ShapeError, match=r"a window of 3 with dilation 2 reaches over 5 elements"):
-        output_size(3, 3, 1, 0, 2)
+        output_size(3, 3, 1, (0, 0), 2)
 
 
 CASE = Convolution(
@@ -67,7 +69,7 @@ CASE = Convolution(
     dtype="float32",
     bias=True,
     stride=(2, 1),
-    padding=(1, 0),
+    padding=((2, 0), (0, 0)),
     dilation=(1, 2),
     groups=2,
     activation="relu",
@@ -154,7 +156,7 @@ def test_what_cudnn_is_told() -> None:
         "tensor", "tensor", "conv_fprop", "tensor", "bias", "relu",
     ]  # fmt: skip
     convolution = dict(graph.calls)["conv_fprop"]
-    assert convolution["pre_padding"] == convolution["post_padding"] == [1, 0]
+    assert (convolution["pre_padding"], convolution["post_padding"]) == ([2, 0], [0, 0])
     assert (convolution["stride"], convolution["dilation"]) == ([2, 1], [1, 2])
     assert tensors["out"].told == {
         "output": True, "data_type": "f4", "dim": [2, 6, 5, 4], "stride": [120, 20, 4, 1],
@@ -249,13 +251,14 @@ class Planned(SimulatedRuntime):
 
         def compute(*arrays: Any) -> None:
             self.computed += 1
-            convolution(np, *arrays, **options)
+            convolution_forward(np, *arrays, alpha=0.0, **options)
 
         return lambda *arrays: self._submit(partial(compute, *arrays))
 
 
 OPTIONS: dict[str, Any] = {
-    "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1, "activation": "relu",
+    "stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1,
+    "activation": "relu", "alpha": 0.0,
 }  # fmt: skip
 
 
@@ -266,12 +269,12 @@ def test_a_plan_is_made_once_and_our_kernel_takes_the_rest(rng: np.random.Genera
     memory = backend.asarray(rng.normal(size=(3, 3, 5, 5)).astype("f4"))
     weight = backend.asarray(rng.normal(size=(4, 3, 3, 3)).astype("f4"))
     bias = backend.asarray(rng.normal(size=4).astype("f4"))
-    whole = [backend.to_numpy(backend.ops.convolution(memory, weight, bias, **OPTIONS))]
-    whole += [backend.to_numpy(backend.ops.convolution(memory, weight, bias, **OPTIONS))]
+    whole = [backend.to_numpy(backend.ops.convolution_forward(memory, weight, bias, **OPTIONS))]
+    whole += [backend.to_numpy(backend.ops.convolution_forward(memory, weight, bias, **OPTIONS))]
     assert (len(runtime.made), runtime.computed) == (1, 2)
     np.testing.assert_array_equal(*whole)
     # 75 elements of 4 bytes further, which is no multiple of 16.
-    part = backend.to_numpy(backend.ops.convolution(memory[1:], weight, bias, **OPTIONS))
+    part = backend.to_numpy(backend.ops.convolution_forward(memory[1:], weight, bias, **OPTIONS))
     assert [c.aligned for c in runtime.made] == [True, False]
     assert runtime.computed == 2
     depth = 3 * 3 * 3
@@ -287,13 +290,13 @@ def test_a_recorded_step_replays_a_convolution(served: bool, rng: np.random.Gene
     weight = backend.asarray(rng.normal(size=(4, 3, 3, 3)).astype("f4"))
 
     def convolve(x: Any) -> Any:
-        return tc.Tensor(backend.ops.convolution(x.data, weight, None, **OPTIONS), backend)
+        return tc.Tensor(backend.ops.convolution_forward(x.data, weight, None, **OPTIONS), backend)
 
     step = tc.capture(convolve, backend)
     for _ in range(6):
         x = rng.normal(size=(2, 3, 5, 5)).astype("f4")
         eager = backend.to_numpy(
-            backend.ops.convolution(backend.asarray(x), weight, None, **OPTIONS)
+            backend.ops.convolution_forward(backend.asarray(x), weight, None, **OPTIONS)
         )
         np.testing.assert_array_equal(step(x).numpy(), eager)
     if isinstance(runtime, Planned):

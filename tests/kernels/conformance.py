@@ -32,7 +32,10 @@ ROUNDINGS = 40
 # product before its activation, dz before its products; a sum with a residual, which is kept.
 ROUNDED_BETWEEN = (("dense_forward", "out"), ("dense_forward", "pre"), ("dense_backward", "dx"),
                    ("dense_backward", "dweight"), ("dense_through", "dx"),
-                   ("layer_norm_forward", "out"), ("layer_norm_forward", "stats"))  # fmt: skip
+                   ("layer_norm_forward", "out"), ("layer_norm_forward", "stats"),
+                   ("convolution_forward", "out"),
+                   *((f"{name}_backward", f"d{of}") for name in ("convolution", "conv_transpose")
+                     for of in ("x", "weight", "bias")))  # fmt: skip
 # Families all of whose outputs are: a state is rounded before each of its products.
 ROUNDING_STATES = ("recurrent",)
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1e4, 1e4])

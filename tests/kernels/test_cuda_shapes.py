@@ -132,6 +132,21 @@ def group_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
         yield "group_norm_backward", Sample(saved, options | {"needs": (True, True, True)})
 
 
+def convolution(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    """More than a tile along each side, and sums over pixels that are cut into chunks."""
+    x, weight = rng.normal(size=(5, 4, 17, 13)), rng.normal(size=(70, 4, 5, 5)) / 10
+    out = np.maximum(rng.normal(size=(5, 70, 9, 7)), 0)
+    attributes: dict[str, Any] = {
+        "stride": (2, 2), "padding": ((2, 2), (3, 2)), "dilation": (1, 1), "groups": 1,
+        "activation": "relu", "alpha": 0.0,
+    }  # fmt: skip
+    dout = rng.normal(size=out.shape)
+    bias = rng.normal(size=70)
+    yield "convolution_forward", Sample({"x": x, "weight": weight, "bias": bias}, attributes)
+    inputs = {"dout": dout, "x": x, "weight": weight, "out": out}
+    yield "convolution_backward", Sample(inputs, attributes | {"needs": (True, True, True)})
+
+
 CASES = {
     f.__name__: f
     for f in (
@@ -143,6 +158,7 @@ CASES = {
         layer_norm,
         batch_norm,
         group_norm,
+        convolution,
     )
 }
 

@@ -24,14 +24,9 @@ def modules() -> list[Any]:
 
 
 LOOPED = [TABLE[name] for module in modules() for name in module.LOOPS]
-# By their references on Numba: convolution, until its family has loops; what only products on a GPU
-# do on their way out; the scaling of losses, which only 16-bit training on a GPU asks for.
-assert {k.name for k in LOOPED} == {*TABLE} - {
-    "convolution",
-    "dense_through",
-    "unscale",
-    "update_scale",
-}
+# By their references on Numba: what only products on a GPU do on their way out, and the scaling of
+# losses, which only 16-bit training on a GPU asks for.
+assert {k.name for k in LOOPED} == {*TABLE} - {"dense_through", "unscale", "update_scale"}
 
 
 def fill(kernel: Kernel, inputs: list[Any], attributes: dict[str, Any]) -> dict[str, Any]:
