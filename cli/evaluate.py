@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
     """Load the run and its data, print loss and metric."""
     from ..data import load
     from .run import open_run
-    from .train import held_out
+    from .train import beside, held_out
 
     saved, model = open_run(options.folder, options.backend)
     source = load(
@@ -37,4 +37,7 @@ def run(options: argparse.Namespace) -> None:
         task=saved.task,
     )
     result = model.evaluate(source.x_test, source.y_test)
-    print(f"{held_out(result, len(source.x_test))}, backend {model.backend.name}")
+    print(
+        f"{held_out(result, len(source.x_test))}{beside(saved.task, saved.baseline)}; backend "
+        f"{model.backend.name}"
+    )

@@ -25,6 +25,7 @@ class Run:
     seed: int
     task: str
     class_names: list[str] | None
+    baseline: float | None
     version: str
     backend: str
     options: dict[str, Any]

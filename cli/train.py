@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .options import HelpFormatter, add_backend, integer, number, widths
 
+MODELS = ("mlp", "lstm", "gru", "rnn")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 
 
@@ -20,13 +19,16 @@ def add_parser(commands: Any) -> None:
     p = commands.add_parser(
         "train",
         help="train a network",
-        description="Train a network and save it with its history.",
+        description="Train a network and save it with its history. Options of the model and of "
+        "the training have defaults that suit the model.",
         formatter_class=HelpFormatter,
     )
     p.set_defaults(run=run)
     data = p.add_argument_group("data")
     data.add_argument(
-        "--data", default="digits", help="digits, mnist, fashion-mnist, or a .csv or .npz file"
+        "--data",
+        default="digits",
+        help="digits, mnist, fashion-mnist, a .csv or .npz file, or a folder of .ts files",
     )
     data.add_argument("--data-path", help="folder that holds the data set's files")
     data.add_argument("--target", help="column to predict of a .csv file (default: the last one)")
@@ -42,18 +44,31 @@ def add_parser(commands: Any) -> None:
         help="held-out share of a file without a test part of its own",
     )
     model = p.add_argument_group("model")
-    model.add_argument("--model", default="mlp", choices=["mlp"], help="kind of network")
-    model.add_argument("--hidden", type=widths, default=[256, 128], help="widths of hidden layers")
-    model.add_argument("--activation", default="relu", help="activation of hidden layers")
-    model.add_argument("--dropout", type=number(0.0, 1.0), default=0.2, help="dropout probability")
+    model.add_argument("--model", default="mlp", choices=MODELS, help="kind of network")
+    model.add_argument("--hidden", type=widths, help="widths of hidden layers, such as 256,128")
+    model.add_argument("--activation", help="activation of an mlp's hidden layers")
+    model.add_argument("--dropout", type=number(0.0, 1.0), help="dropout probability")
+    model.add_argument(
+        "--channels", type=widths, help="channels of a cnn's convolutions, or a resnet's stages"
+    )
+    model.add_argument("--blocks", type=integer(1), help="blocks in each stage of a resnet")
+    model.add_argument("--layers", type=integer(1), help="recurrent layers")
+    model.add_argument(
+        "--bidirectional", action="store_true", default=None, help="read sequences both ways"
+    )
+    model.add_argument(
+        "--augment",
+        choices=["none", "shift", "flip", "flip-shift"],
+        help="how a cnn's or resnet's images are changed at random while training",
+    )
     training = p.add_argument_group("training")
-    training.add_argument("--epochs", type=integer(1), default=20, help="passes over the data")
-    training.add_argument("--batch-size", type=integer(1), default=32, help="samples a step")
+    training.add_argument("--epochs", type=integer(1), help="passes over the data")
+    training.add_argument("--batch-size", type=integer(1), help="samples a step")
     training.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="optimizer")
     training.add_argument(
-        "--lr", type=number(0.0, open_low=True), default=2e-3, help="learning rate at the start"
+        "--lr", type=number(0.0, open_low=True), help="learning rate at the start"
     )
-    training.add_argument("--weight-decay", type=number(0.0), default=1e-2, help="weight decay")
+    training.add_argument("--weight-decay", type=number(0.0), help="weight decay")
     training.add_argument(
         "--schedule",
         default="cosine",
@@ -88,8 +103,10 @@ def run(options: argparse.Namespace) -> None:
     from ..autograd.precision import check
     from ..backends import get_backend, seed, use_backend
     from ..data import load
+    from ..models.baseline import linear_baseline
     from ..training.callbacks import LambdaCallback
     from ..training.schedules import CosineAnnealingLR
+    from .networks import make_network, settle
     from .run import HISTORY, MODEL, Run
 
     backend = get_backend(options.backend)
@@ -102,11 +119,16 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         task=options.task,
     )
+    settle(options)
     set_default_dtype(options.dtype)
-    seed(options.seed)
     folder = Path(options.out or f"runs/{Path(options.data).stem}-{options.model}")
     with use_backend(backend.name):
-        model, loss = make_model(source, options)
+        if options.model == "mlp" and not options.hidden:
+            baseline = None  # it is the linear model itself
+        else:
+            baseline = linear_baseline(source, options.seed)
+        seed(options.seed)
+        model, loss = make_network(source, options), make_loss(source, options)
         model.build(source.x_train.shape[1:])
         model.compile(
             make_optimizer(options),
@@ -145,37 +167,22 @@ def run(options: argparse.Namespace) -> None:
         class_names=list(source.class_names) if source.class_names is not None else None,
         version=__version__,
         backend=backend.name,
+        baseline=baseline,
         options={k: v for k, v in vars(options).items() if k not in ("run", "command")},
     ).save(folder)
-    print(f"{held_out(result, len(source.x_test))}; trained in {seconds:.1f} s; saved in {folder}")
+    print(
+        f"{held_out(result, len(source.x_test))}{beside(source.task, baseline)}; trained in "
+        f"{seconds:.1f} s; saved in {folder}"
+    )
 
 
-def make_model(source: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """The network that fits the data, and its loss.
-
-    Tables are standardized inside the model, from the training part, so that the saved model takes
-    raw values; images come scaled to [0, 1] already.
-    """
-    from ..data import Standardizer
-    from ..layers import Standardize
-    from ..models import MLP
+def make_loss(source: Any, options: argparse.Namespace) -> Any:
+    """The loss of the data's task."""
     from ..training.losses import CrossEntropyLoss, MSELoss
 
-    before, after = [], []
-    if source.x_train.ndim == 2:
-        fitted = Standardizer().fit(source.x_train)
-        before.append(Standardize(fitted.mean, fitted.scale))
-    classification = source.task == "classification"
-    if classification:
-        outputs = int(source.num_classes)
-    else:
-        y = np.asarray(source.y_train, np.float64).reshape(len(source.y_train), -1)
-        outputs = y.shape[1]
-        after.append(Standardize(y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12), inverse=True))
-    model = MLP(outputs, options.hidden, options.activation, options.dropout, before, after)
-    if classification:
-        return model, CrossEntropyLoss(label_smoothing=options.label_smoothing)
-    return model, MSELoss()
+    if source.task == "classification":
+        return CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    return MSELoss()
 
 
 def make_optimizer(options: argparse.Namespace) -> Any:
@@ -201,6 +208,11 @@ def held_out(result: dict[str, float], samples: int) -> str:
     """The held-out figures as text."""
     figures = ", ".join(f"{name} {value:.4f}" for name, value in reversed(result.items()))
     return f"held-out {figures} ({samples:,} samples)"
+
+
+def beside(task: str, baseline: float | None) -> str:
+    """What a linear model reaches on the same data, as text."""
+    return "" if baseline is None else f"; a linear model: {metric_of(task)} {baseline:.4f}"
 
 
 def stop_when_diverged(trainer: Any, epoch: int, logs: Any) -> None:

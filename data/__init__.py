@@ -5,6 +5,7 @@ from .images import load_digits, load_fashion_mnist, load_mnist
 from .load import load, load_features
 from .loader import DataLoader
 from .sequences import pad_sequences
+from .series import load_series
 from .source import DataSource
 from .standardize import Standardizer
 from .tables import load_csv, load_npz
@@ -23,6 +24,7 @@ __all__ = [
     "load_features",
     "load_mnist",
     "load_npz",
+    "load_series",
     "pad_sequences",
     "random_split",
 ]

@@ -11,6 +11,7 @@ from ..backends.generator import Generator
 from ..errors import DataError, OptionError, choose
 from .checks import check_finite
 from .images import load_digits, load_fashion_mnist, load_mnist
+from .series import load_series
 from .source import DataSource
 from .tables import load_arrays, load_csv, load_npz, numeric, read_csv, read_numbers, to_float32
 
@@ -29,18 +30,21 @@ def load(
     seed: int = 0,
     task: str | None = None,
 ) -> DataSource:
-    """The data set called `data` ("digits", "mnist", "fashion-mnist"), or that in a file.
+    """The data set called `data` ("digits", "mnist", "fashion-mnist"), or that in a file or folder.
 
     A .csv file has numeric features and a target column (`target`, else the last); an .npz file has
     the arrays x and y, or x_train, y_train, x_test, y_test. Without a test part of its own a random
-    `test_fraction`, drawn from `seed`, is held out. `path` is the folder of mnist's files. `task`
-    says what a .csv file's target is, where the rule of `load_csv` would not have it so.
+    `test_fraction`, drawn from `seed`, is held out. A folder holds sequences as .ts files (see
+    `load_series`). `path` is the folder of mnist's files. `task` says what a .csv file's target is,
+    where the rule of `load_csv` would not have it so.
 
     >>> load("digits").task
     'classification'
     """
     if data in NAMED:
         return NAMED[data](path)
+    if Path(data).is_dir():
+        return load_series(data)
     suffix = Path(data).suffix.lower()
     if suffix == ".csv":
         x, y, features, classes, name = load_csv(data, target, task)
@@ -54,7 +58,7 @@ def load(
         else:
             parts = (arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
         return _from_arrays(data, *parts)
-    raise DataError(f"{choose('data set', data, NAMED)} Or give a .csv or .npz file")
+    raise DataError(f"{choose('data set', data, NAMED)} Or give a .csv or .npz file, or a folder")
 
 
 def load_features(path: str, target: str | None = None) -> np.ndarray:

@@ -29,6 +29,7 @@ from .group_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d
 from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .reshape import Permute, Reshape
 from .standardize import Standardize
 
 __all__ = [
@@ -67,12 +68,14 @@ __all__ = [
     "ModuleList",
     "Parallel",
     "Parameter",
+    "Permute",
     "RMSNorm",
     "RNNCell",
     "RandomFlip",
     "RandomShift",
     "ReLU",
     "Regularizer",
+    "Reshape",
     "Residual",
     "SiLU",
     "Sigmoid",

@@ -14,7 +14,7 @@ from .module import Module
 class Standardize(Module):
     """(x - mean) / scale, or with `inverse` x * scale + mean, over the last axes.
 
-    Shapes: x (n, *features) -> the same; `mean` and `scale` have the shape `features` and are
+    Shapes: x (..., *features) -> the same; `mean` and `scale` have the shape `features` and are
     buffers: saved with the model, not trained. Fit them on the training part only.
 
     >>> import tercet as tc
@@ -37,7 +37,7 @@ class Standardize(Module):
     scale: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1:] != self.mean.shape:
+        if x.ndim <= self.mean.ndim or x.shape[x.ndim - self.mean.ndim :] != self.mean.shape:
             raise ShapeError(
                 f"Standardize takes inputs (n, {', '.join(map(str, self.mean.shape))}), "
                 f"found shape {x.shape}"

@@ -2,7 +2,16 @@
 
 from .mlp import MLP
 from .model import Model
+from .recurrent import SequenceClassifier
 from .saving import load, load_weights, save_weights
 from .sequential import Sequential
 
-__all__ = ["MLP", "Model", "Sequential", "load", "load_weights", "save_weights"]
+__all__ = [
+    "MLP",
+    "Model",
+    "SequenceClassifier",
+    "Sequential",
+    "load",
+    "load_weights",
+    "save_weights",
+]

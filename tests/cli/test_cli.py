@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from tercet.backends import usable
 
+from ..models.test_sequence_classifier import rising_or_falling
+
 
 def tercet(*arguments: str, cwd: Path, backend: str = "numpy") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"TERCET_BACKEND": backend, "COLUMNS": "200"}
@@ -113,6 +115,19 @@ def test_a_table_of_values(tmp_path: Path) -> None:
     assert out.splitlines()[0] == "value"
 
 
+def test_sequences_beside_a_linear_model(tmp_path: Path) -> None:
+    x, y = rising_or_falling(np.random.default_rng(0), 400)
+    np.savez(tmp_path / "walks.npz", x=x, y=y)
+    out = works(tercet("train", "--model", "gru", "--hidden", "16", "--data", "walks.npz",
+                       "--epochs", "12", "--out", "r", cwd=tmp_path))  # fmt: skip
+    last = out.splitlines()[-1]
+    assert float(last.split("accuracy ")[1].split(",")[0]) > 0.9
+    assert re.search(r"; a linear model: accuracy 0\.\d{4}; trained in", last)
+    assert (
+        last.split("; trained")[0] == works(tercet("evaluate", "r", cwd=tmp_path)).split("; b")[0]
+    )
+
+
 def test_info(tmp_path: Path) -> None:
     out = works(tercet("info", cwd=tmp_path))
     for part in ("tercet 0.1.0", "numpy", "usable", "chosen: numpy (the environment variable",
@@ -138,6 +153,12 @@ WRONG = {
     "epochs": (["train", "--epochs", "0"], "expected an integer >= 1, found '0'"),
     "lr": (["train", "--lr", "fast"], "expected a number > 0, found 'fast'"),
     "hidden": (["train", "--hidden", "64,x"], "expected positive integers separated by commas"),
+    "other model's": (
+        ["train", "--model", "gru", "--activation", "relu"],
+        "--activation means nothing to --model gru; it is for: mlp",
+    ),
+    "inputs": (["train", "--model", "lstm", "--data", "t.csv"],
+               "--model lstm takes sequences (n, length, features); t.csv has inputs (n, 3)"),
     "option": (["train", "--epoch-count", "3"], "unrecognized arguments"),
     "no command": ([], "command"),
     "no run": (["evaluate", "nowhere"], "is no run: there is no run.json"),

@@ -1,0 +1,142 @@
+"""The networks that `tercet train` makes: what each is made from, and the options that suit it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data import DataSource
+from ..errors import OptionError
+from ..layers import Module, Standardize
+from ..models import MLP, Model, SequenceClassifier
+
+AUGMENTATIONS = ("none", "shift", "flip", "flip-shift")
+SHIFT = 2  # pixels
+COLOURS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One kind of network.
+
+    make      (source, outputs, layers before and after, options) -> the model
+    defaults  the options that it takes, with their values where none is given
+    takes     what its inputs are, as an error says it
+    suits     whether inputs of a shape are such
+    """
+
+    make: Callable[..., Model]
+    defaults: dict[str, Any]
+    takes: str = "numbers"
+    suits: Callable[[tuple[int, ...]], bool] = lambda shape: True
+
+
+def _mlp(
+    outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
+) -> Model:
+    return MLP(outputs, options.hidden, options.activation, options.dropout, before, after)
+
+
+def _recurrent(
+    outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
+) -> Model:
+    return SequenceClassifier(
+        outputs,
+        options.model,
+        options.hidden[0] if options.hidden else 64,
+        options.layers,
+        options.bidirectional,
+        options.dropout,
+        before,
+    )
+
+
+_TRAINING = {"epochs": 20, "batch_size": 32, "lr": 2e-3, "weight_decay": 1e-2, "clip_norm": None}
+_RECURRENT = Network(
+    _recurrent,
+    {
+        "hidden": [64],
+        "layers": 1,
+        "bidirectional": False,
+        "dropout": 0.2,
+        **_TRAINING,
+        "epochs": 60,
+        "lr": 5e-3,
+        "clip_norm": 1.0,
+    },
+    "sequences (n, length, features)",
+    lambda shape: len(shape) == 2,
+)
+NETWORKS = {
+    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.2, **_TRAINING}),
+    "lstm": _RECURRENT,
+    "gru": _RECURRENT,
+    "rnn": _RECURRENT,
+}
+# What only some networks take.
+OWN = (
+    "hidden",
+    "activation",
+    "dropout",
+    "channels",
+    "blocks",
+    "layers",
+    "bidirectional",
+    "augment",
+)
+
+
+def settle(options: argparse.Namespace) -> None:
+    """Give options that were left out the network's values; an error for those it does not take."""
+    network = NETWORKS[options.model]
+    for name in OWN:
+        if getattr(options, name) is not None and name not in network.defaults:
+            takers = ", ".join(k for k, n in NETWORKS.items() if name in n.defaults)
+            raise OptionError(
+                f"--{name} means nothing to --model {options.model}; it is for: {takers}"
+            )
+    for name, value in network.defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+
+
+def make_network(source: DataSource, options: argparse.Namespace) -> Model:
+    """The network that fits the data.
+
+    Tables and sequences are standardized inside the model, from the training part, so that the
+    saved model takes raw values; images come scaled to [0, 1] already.
+    """
+    network, shape = NETWORKS[options.model], source.x_train.shape[1:]
+    if not network.suits(shape):
+        sizes = ", ".join(map(str, ("n", *shape)))
+        raise OptionError(
+            f"--model {options.model} takes {network.takes}; {source.name} has inputs ({sizes})"
+        )
+    before: list[Module] = []
+    after: list[Module] = []
+    if options.model == "mlp" and len(shape) == 1:
+        before.append(_standardize(source.x_train))
+    elif options.model != "mlp":
+        steps = source.x_train.reshape(-1, shape[-1])
+        before.append(_standardize(steps[(steps != 0).any(axis=1)]))
+    if source.task == "classification":
+        return network.make(int(source.num_classes), before, after, options)
+    if options.model != "mlp":
+        raise OptionError(
+            f"--model {options.model} learns classes; {source.name} has values to predict. Use "
+            "--model mlp"
+        )
+    y = np.asarray(source.y_train, np.float64).reshape(len(source.y_train), -1)
+    after.append(Standardize(y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12), inverse=True))
+    return network.make(y.shape[1], before, after, options)
+
+
+def _standardize(rows: np.ndarray) -> Standardize:
+    from ..data import Standardizer
+
+    fitted = Standardizer().fit(rows)
+    return Standardize(fitted.mean, fitted.scale)
