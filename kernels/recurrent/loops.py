@@ -15,13 +15,15 @@ from numba.extending import register_jitable
 
 from ..activation.loops import KIND_NUMBER, activate, slope
 from ..dense.loops import SERIAL_PRODUCT, add_rows, matmul
-from ..elementwise.loops import copy, fill
+from ..elementwise.loops import fill
 from ..numba_blas import PLAIN
 from ..numba_gemm import product
 from ..numba_loop import loop, loops, parts_for, share
 from ..numba_math import sigmoid, tanh
 from ..observing import workspace
 from ..spec import Array
+
+SQUARE = 16  # numbers along a side of what is transposed at once
 
 
 @register_jitable
@@ -64,6 +66,19 @@ def _before(states: Array, first: Array, lengths: Array, b: int, s: int) -> Any:
     if 0 <= s < states.shape[0] and s < lengths[b]:
         return states[s, b]
     return first[b]
+
+
+@loop
+def _transpose(t: int, parts: int, out: Array, x: Array) -> None:
+    """out = x^T, by squares that the first-level cache holds."""
+    low, high = share(out.shape[0], parts, t)
+    for top in range(low, high, SQUARE):
+        for left in range(0, out.shape[1], SQUARE):
+            right = min(left + SQUARE, out.shape[1])
+            for i in range(top, min(top + SQUARE, high)):
+                o, u = out[i, left:right], x[left:right, i]
+                for j in range(o.size):
+                    o[j] = u[j]
 
 
 @loops
@@ -468,7 +483,7 @@ class _Backward:
         self.before = workspace(out.shape, out.dtype)
         self.passed = workspace(self.state, out.dtype)
         self.back = workspace(weight.shape[::-1], weight.dtype)
-        copy(self.back, weight.T, dtype=weight.dtype.name)
+        _transpose(parts_for(weight.size), self.back, weight)
 
     def by_state(self, given: Array | None) -> Array:
         return workspace(self.state, self.dtype) if given is None else given

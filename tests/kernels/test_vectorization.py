@@ -72,6 +72,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_take_rows": {None},
     "_copy": {None},
     "_copy_view": {None},
+    "_transpose": {None},
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
