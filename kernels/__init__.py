@@ -9,6 +9,7 @@ from .spec import Kernel
 
 FAMILIES = (
     "activation",
+    "attention",
     "convolution",
     "dense",
     "dropout",
