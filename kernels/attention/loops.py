@@ -29,6 +29,7 @@ from ..numba_rows import INSIDE
 from ..numba_tile import DOTS, VECTOR, dots, panel, size_of
 from ..observing import host, workspace
 from ..spec import Array
+from .layout import mask_steps
 from .reference import WORDS
 
 ROWS = 32
@@ -463,7 +464,7 @@ def attention_forward(
             host(np.copyto, key, state)
         return
     q, k, v = map(_with_rows, (q, k, v))
-    mask, options = _masks(q, k, mask, padding, lengths, start)
+    options = _masks(q, k, mask, padding, lengths, start)
     geometry = _geometry((q, k, v, out), mask, padding, causal)
     batch, heads, queries, width = q.shape
     rows, other, item = batch * heads * queries, v.shape[3], q.itemsize
@@ -512,7 +513,7 @@ def attention_backward(
             host(np.copyto, gradient, 0)
         return
     q, k, v, out, dout = map(_with_rows, (q, k, v, out, dout))
-    mask, options = _masks(q, k, mask, padding, lengths, start)
+    options = _masks(q, k, mask, padding, lengths, start)
     geometry = _geometry((q, k, v, out, dout, dq, dk, dv), mask, padding, causal)
     batch, heads, queries, width = q.shape
     rows, other, item = batch * heads * queries, v.shape[3], q.itemsize
@@ -586,20 +587,17 @@ def _masks(
     padding: Array | None,
     lengths: Array | None,
     start: Array | None,
-) -> tuple[Array | None, tuple[Array, ...]]:
-    """The mask over all four axes; what the loops take: added, seen, padding, lengths, start.
+) -> tuple[Array, ...]:
+    """What the loops take: added, seen, padding, lengths, start.
 
     What is absent becomes a fixed array: lengths of all keys, or one number that is never read.
     """
-    batch, heads, queries, _ = q.shape
-    if mask is not None:
-        mask = np.broadcast_to(mask, (batch, heads, queries, k.shape[2]))
     boolean = mask is not None and mask.dtype.kind == "b"
-    return mask, (
+    return (
         _nothing(q.dtype.name) if mask is None or boolean else _first(mask),
         _first(mask) if mask is not None and boolean else _nothing("bool"),
         _nothing("bool") if padding is None else _contiguous(padding).reshape(-1),
-        _full(batch, k.shape[2]) if lengths is None else _contiguous(lengths),
+        _full(q.shape[0], k.shape[2]) if lengths is None else _contiguous(lengths),
         _full(1, 0) if start is None else start.reshape(1),
     )
 
@@ -610,14 +608,12 @@ def _geometry(
     """Sizes and steps of the arrays, q, k and v first, as the loops unpack them."""
     q, k, v, *_ = arrays
     batch, heads, queries, width = q.shape
-    kind, mask_steps = NO_MASK, (0, 0, 0, 0)
+    kind, (*steps, step) = NO_MASK, mask_steps(mask)
     if mask is not None:
-        kind = BOOLEAN if mask.dtype.kind == "b" else ADDED
-        *steps, step = mask.strides
-        mask_steps = (*steps, step // mask.itemsize)
+        kind, step = BOOLEAN if mask.dtype.kind == "b" else ADDED, step // mask.itemsize
     return _integers(
         (batch, heads, k.shape[1], queries, k.shape[2], width, v.shape[3])
-        + (kind, padding is not None, causal, *mask_steps, k.shape[2])
+        + (kind, padding is not None, causal, *steps, step, k.shape[2])
         + tuple(step for x in arrays for step in x.strides[:3])
     )
 
