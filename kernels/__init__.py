@@ -21,6 +21,7 @@ FAMILIES = (
     "random",
     "reduction",
     "regularization",
+    "rotary",
     "softmax",
 )
 

@@ -40,8 +40,9 @@ FLOAT_KINDS = "fV"
 FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
-# Inputs that are sums over many elements, saved by an earlier kernel: `accumulator` of the others'.
-SUMS = ("stats", "norm")
+# Inputs of `accumulator` of the others' dtype: sums over many elements, saved by an earlier kernel,
+# and tables of fixed numbers.
+SUMS = ("stats", "norm", "table")
 
 
 @dataclass(frozen=True)

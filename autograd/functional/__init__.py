@@ -23,6 +23,7 @@ from .activation import (
     softplus,
     tanh,
 )
+from .attention import scaled_dot_product_attention
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
 from .dropout import dropout
@@ -71,6 +72,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

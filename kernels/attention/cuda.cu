@@ -393,3 +393,17 @@ extern "C" __global__ void attention_dkv(STORED* out, const STORED* dout, const 
         write<T>(to, of_values ? g.dv[2] : g.dk[2], place, g.keys, width, sum);
     });
 }
+
+// A thread an element of x. steps: those of x in elements; the cache lies without gaps.
+extern "C" __global__ void append_rows(STORED* cache, const STORED* x, const i64* start, i64 n,
+                                       i64 heads, i64 length, i64 width, i64 capacity,
+                                       i64 batch_step, i64 head_step, i64 row_step) {
+    FOR_EACH(e, n) {
+        const i64 row = quotient(e, width), pair = quotient(row, length);
+        const i64 l = row - pair * length, place = l + start[0];
+        if (place >= capacity) continue;
+        const i64 b = quotient(pair, heads), h = pair - b * heads, column = e - row * width;
+        cache[(pair * capacity + place) * width + column] =
+            x[b * batch_step + h * head_step + l * row_step + column];
+    }
+}

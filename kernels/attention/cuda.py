@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cuda import WARP, Launcher, Runtime, blocks_for, ceil_div, source_beside
+from ..cuda import WARP, Launcher, Runtime, blocks_for, ceil_div, launch_elements, source_beside
 from ..dropout.reference import threshold
 from ..elementwise.cuda import copy, fill
 from ..random.philox import MASK
@@ -99,6 +99,13 @@ def attention_backward(
         _launch(runtime, "attention_dkv", (gradient, *args), gradient, k.shape[:3], of_values)
 
 
+def append_rows(runtime: Runtime, cache: Array, x: Array, start: Array) -> None:
+    x = _with_rows(runtime, x)
+    steps = [step // x.dtype.itemsize for step in x.strides[:3]]
+    args = (cache, x, start, x.size, *x.shape[1:], cache.shape[2], *steps)
+    launch_elements(runtime, SOURCE, "append_rows", x.dtype, x.size, *args)
+
+
 def _launch(
     runtime: Runtime,
     kernel: str,
@@ -172,4 +179,5 @@ def _with_rows(runtime: Runtime, x: Array) -> Array:
 LAUNCHERS: dict[str, Launcher] = {
     "attention_forward": attention_forward,
     "attention_backward": attention_backward,
+    "append_rows": append_rows,
 }

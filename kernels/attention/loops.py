@@ -535,6 +535,29 @@ def attention_backward(
     )
 
 
+@loop
+def _append_rows(t: int, parts: int, cache: Array, x: Array, start: Array, geometry: Array) -> None:
+    """cache: (batch heads, capacity, width); geometry: heads, length, steps of x."""
+    heads, length, batch_step, head_step, row_step = geometry
+    width, zero, first = cache.shape[2], cache.dtype.type(0), start[0]
+    low, high = share(cache.shape[0], parts, t)
+    for i in range(low, high):
+        head_at = x.ctypes.data + i // heads * batch_step + i % heads * head_step
+        for l in range(min(length, cache.shape[1] - first)):
+            o, u = cache[i, first + l], row_at(zero, head_at + l * row_step, width)
+            for j in range(width):
+                o[j] = u[j]
+
+
+def append_rows(cache: Array, x: Array, start: Array) -> None:
+    if x.size == 0:
+        return
+    x = _with_rows(x)
+    rows = cache.reshape(-1, *cache.shape[2:])
+    geometry = _integers((x.shape[1], x.shape[2], *x.strides[:3]))
+    _append_rows(parts_for(x.size, rows.shape[0]), rows, _first(x), start.reshape(1), geometry)
+
+
 def _dropout(key: Array | None, p: float, stream: int) -> tuple[int, int, float]:
     """The stream, the least word that keeps (0: no dropout), and the factor of what is kept."""
     if key is None:
@@ -623,4 +646,8 @@ def _integers(values: tuple[int, ...]) -> Array:
     return np.array(values, np.int64)
 
 
-LOOPS = {"attention_forward": attention_forward, "attention_backward": attention_backward}
+LOOPS = {
+    "attention_forward": attention_forward,
+    "attention_backward": attention_backward,
+    "append_rows": append_rows,
+}

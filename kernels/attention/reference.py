@@ -115,6 +115,16 @@ def attention_backward(
     dv[...] = xp.matmul(dropped, _grouped(dout, groups)).sum(axis=2)
 
 
+def append_rows(xp: Any, cache: Array, x: Array, start: Array) -> None:
+    """cache[:, :, start + l] = x[:, :, l]; rows beyond the cache's end are left out.
+
+    cache: (batch, heads, capacity, width); x: (batch, heads, length, width); start: () int64.
+    """
+    first = int(start)
+    room = cache[:, :, first : first + x.shape[2]]
+    room[...] = x[:, :, : room.shape[2]]
+
+
 def _grouped(x: Array, groups: int) -> Array:
     """(batch, heads, ...) as (batch, groups, heads of a group, ...)."""
     return x.reshape(x.shape[0], groups, x.shape[1] // max(groups, 1), *x.shape[2:])

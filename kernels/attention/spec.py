@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..random.spec import random_state
-from ..spec import Array, Kernel, Sample, ShapeDType, accumulator
-from .reference import attention_backward, attention_forward
+from ..spec import Array, Kernel, Sample, ShapeDType, accumulator, nothing
+from .reference import append_rows, attention_backward, attention_forward
 
 
 def _forward_shapes(
@@ -112,6 +112,17 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample({"dout": rng.normal(size=out.shape)} | arrays | saved, attributes)
 
 
+def _append_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for start, length in ((0, 3), (4, 1), (5, 4), (7, 2), (1, 0)):
+        yield Sample(
+            {
+                "cache": rng.normal(size=(2, 3, 7, 5)),
+                "x": rng.normal(size=(2, 3, length, 5)),
+                "start": np.asarray(start),
+            }
+        )
+
+
 KERNELS = [
     Kernel(
         attention_forward,
@@ -128,5 +139,8 @@ KERNELS = [
         outputs=("dq", "dk", "dv"),
         strided=True,
         depth=_backward_depth,
+    ),
+    Kernel(
+        append_rows, nothing, _append_samples, outputs=(), updates=("cache",), strided=True
     ),
 ]
