@@ -14,7 +14,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..backends import Array, Backend, DType, get_backend
 from ..errors import BackendError, GradientError, ShapeError
@@ -136,7 +136,11 @@ class Function:
 
     forward(node, *arrays, **attributes) -> array or tuple of arrays;  node.save(...) for backward
     backward(node, *douts) -> the gradient of each array input, None where node.needs[i] is False
+
+    Gradients of outputs that nobody used arrive as zeros, or with `takes_missing` as None.
     """
+
+    takes_missing: ClassVar[bool] = False
 
     @staticmethod
     def forward(node: Node, *arrays: Any, **attributes: Any) -> Any:
@@ -202,7 +206,7 @@ def backward(root: Tensor, gradient: Array, retain_graph: bool = False) -> None:
         douts = node.take_grads()
         if all(g is None for g in douts):
             continue
-        if node.outputs > 1:
+        if node.outputs > 1 and not node.function.takes_missing:
             douts = _fill_missing(node, douts)
         grads = node.function.backward(node, *douts)
         if len(grads) != len(node.parents):

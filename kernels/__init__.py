@@ -17,6 +17,7 @@ FAMILIES = (
     "indexing",
     "loss",
     "metric",
+    "normalization",
     "optimizer",
     "random",
     "reduction",

@@ -40,9 +40,9 @@ FLOAT_KINDS = "fV"
 FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
-# Inputs of `accumulator` of the others' dtype: sums over many elements, saved by an earlier kernel,
-# and tables of fixed numbers.
-SUMS = ("stats", "norm", "table")
+# Inputs in the `accumulator` of the others' dtype: sums over many elements, saved by an earlier
+# kernel, the parameters and statistics of normalization, and tables of fixed numbers.
+SUMS = ("stats", "norm", "scale", "shift", "running_mean", "running_var", "table")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .activation import (
 from .dense import Dense, Linear
 from .dropout import Dropout
 from .flatten import Flatten
+from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
 from .standardize import Standardize
 
@@ -37,12 +38,14 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Mish",
     "Module",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Regularizer",
     "SiLU",

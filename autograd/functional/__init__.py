@@ -40,9 +40,12 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .normalization import add_layer_norm, add_rms_norm, layer_norm, rms_norm
 
 __all__ = [
     "activation",
+    "add_layer_norm",
+    "add_rms_norm",
     "arange",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -61,6 +64,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -72,6 +76,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "rms_norm",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",

@@ -94,7 +94,5 @@ def _forward(
     random = node.backend.random
     state, stream = (random.state, random.stream()) if p else (None, 0)
     attributes = {"causal": causal, "scale": scale, "p": p, "stream": stream}
-    saved = node.ops.attention_forward(
-        q, k, v, *sight, state, **attributes, out=(out, None, None)
-    )
+    saved = node.ops.attention_forward(q, k, v, *sight, state, **attributes, out=(out, None, None))
     return out, saved, attributes

@@ -207,8 +207,10 @@ def _attention_forward(
     words = np.empty(KEYS if least else 0, np.uint32)
     blocks = (keys + WORDS - 1) // WORDS
     wide, lanes = WIDTH // item, VECTOR // item
-    pitch, value_pitch, score_pitch = pitch_of(width * item), pitch_of(other * item), pitch_of(
-        KEYS * item
+    pitch, value_pitch, score_pitch = (
+        pitch_of(width * item),
+        pitch_of(other * item),
+        pitch_of(KEYS * item),
     )
     key_panel = (width + lanes - 1) // lanes * lanes * WIDTH
     scores = scratch[t, : ROWS * score_pitch // item]
@@ -340,8 +342,10 @@ def _attention_backward(
     words = np.empty(KEYS if least else 0, np.uint32)
     blocks = (keys + WORDS - 1) // WORDS
     wide, lanes = WIDTH // item, VECTOR // item
-    pitch, value_pitch, score_pitch = pitch_of(width * item), pitch_of(other * item), pitch_of(
-        KEYS * item
+    pitch, value_pitch, score_pitch = (
+        pitch_of(width * item),
+        pitch_of(other * item),
+        pitch_of(KEYS * item),
     )
     key_panel = (width + lanes - 1) // lanes * lanes * WIDTH
     value_panel = (other + lanes - 1) // lanes * lanes * WIDTH
@@ -372,9 +376,7 @@ def _attention_backward(
                 dq_at = dq.ctypes.data + b * dq_batch + h * dq_head
                 _set(row_at(zero, dq_at + i * dq_row, width), zero)
                 o = row_at(zero, out.ctypes.data + b * o_batch + h * o_head + i * o_row, other)
-                g = row_at(
-                    zero, dout.ctypes.data + b * do_batch + h * do_head + i * do_row, other
-                )
+                g = row_at(zero, dout.ctypes.data + b * do_batch + h * do_head + i * do_row, other)
                 delta = zero
                 for j in range(other):
                     delta += g[j] * o[j]
@@ -399,7 +401,9 @@ def _attention_backward(
                     rows = min(ROWS, queries - i)
                     n = min(count, i + rows - 1 + ahead - j)
                     _copy(zero, query_at, pitch, q_at + i * q_row, q_row, rows, width * item)
-                    _copy(zero, dout_at, value_pitch, do_at + i * do_row, do_row, rows, other * item)
+                    _copy(
+                        zero, dout_at, value_pitch, do_at + i * do_row, do_row, rows, other * item
+                    )
                     _multiply(zero, scores_at, score_pitch, rows, query_at, pitch, item,
                               key_at, WIDTH, key_panel, width, n, True)  # fmt: skip
                     _multiply(zero, slopes_at, score_pitch, rows, dout_at, value_pitch, item,

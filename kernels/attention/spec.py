@@ -140,7 +140,5 @@ KERNELS = [
         strided=True,
         depth=_backward_depth,
     ),
-    Kernel(
-        append_rows, nothing, _append_samples, outputs=(), updates=("cache",), strided=True
-    ),
+    Kernel(append_rows, nothing, _append_samples, outputs=(), updates=("cache",), strided=True),
 ]

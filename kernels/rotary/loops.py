@@ -47,9 +47,7 @@ def _zero() -> Array:
     return np.zeros(1, np.int64)
 
 
-def rotary_forward(
-    out: Array, x: Array, table: Array, start: Array | None, *, heads: int
-) -> None:
+def rotary_forward(out: Array, x: Array, table: Array, start: Array | None, *, heads: int) -> None:
     _run(out, x, table, start, heads, 1.0)
 
 

@@ -29,9 +29,10 @@ from tercet.kernels.spec import (
 # has some 20 operations, and exp, tanh, erf and log are allowed 4 units in the last place each.
 ROUNDINGS = 40
 # Outputs that are computed from an array that was rounded to 16 bits between two launches: the
-# product before its activation, dz before its products.
+# product before its activation, dz before its products; a sum with a residual, which is kept.
 ROUNDED_BETWEEN = (("dense_forward", "out"), ("dense_forward", "pre"), ("dense_backward", "dx"),
-                   ("dense_backward", "dweight"))  # fmt: skip
+                   ("dense_backward", "dweight"), ("layer_norm_forward", "out"),
+                   ("layer_norm_forward", "stats"))  # fmt: skip
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1e4, 1e4])
 
 

@@ -94,7 +94,57 @@ def rows_by_index(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
         yield "scatter_add_rows", Sample({"dout": dout, "index": index}, {"rows": rows})
 
 
-CASES = {f.__name__: f for f in (softmax, cross_entropy, reductions, dense, rows_by_index)}
+def layer_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for shape in (*ROWS, (600, 40), (1000, 1)):
+        x = rng.normal(size=shape)
+        scale, shift = rng.normal(size=(2, shape[1]))
+        options: dict[str, Any] = {"eps": 0.01, "centered": True}
+        stats = np.stack([x.mean(axis=1), x.var(axis=1)])
+        rows = {"x": x, "residual": rng.normal(size=shape), "scale": scale, "shift": shift}
+        yield "layer_norm_forward", Sample(rows, options)
+        saved = {"dout": x[::-1], "dsummed": x[::-1], "summed": x, "stats": stats, "scale": scale}
+        yield "layer_norm_backward", Sample(saved, options | {"needs": (True, True, True)})
+
+
+def batch_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    """Many chunks of few channels, and more tiles than blocks; with and without places."""
+    for shape in ((3000, 2, 1), (40, 3, 77), (2, 40, 9), (700, 70, 1), (2, 1200, 1)):
+        x = rng.normal(size=shape)
+        scale, shift = rng.normal(size=(2, shape[1]))
+        options: dict[str, Any] = {"eps": 0.01, "training": True, "activation": "relu"}
+        stats = np.stack([x.mean(axis=(0, 2)), x.var(axis=(0, 2))])
+        none = {"running_mean": None, "running_var": None}
+        yield "batch_norm_forward", Sample({"x": x, "scale": scale, "shift": shift} | none, options)
+        saved = {"dout": x[::-1], "x": x, "out": rng.normal(size=shape), "stats": stats}
+        options = options | {"needs": (True, True, False)}
+        yield "batch_norm_backward", Sample(saved | {"scale": scale}, options)
+
+
+def group_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    for shape, groups in (((2, 6, 700), 2), ((90, 4, 9), 4), ((1, 1, 300), 1)):
+        x = rng.normal(size=shape)
+        scale, shift = rng.normal(size=(2, shape[1]))
+        options: dict[str, Any] = {"groups": groups, "eps": 0.01}
+        rows = x.reshape(shape[0] * groups, -1)
+        stats = np.stack([rows.mean(axis=1), rows.var(axis=1)])
+        yield "group_norm_forward", Sample({"x": x, "scale": scale, "shift": shift}, options)
+        saved = {"dout": x[::-1], "x": x, "stats": stats, "scale": scale}
+        yield "group_norm_backward", Sample(saved, options | {"needs": (True, True, True)})
+
+
+CASES = {
+    f.__name__: f
+    for f in (
+        softmax,
+        cross_entropy,
+        reductions,
+        dense,
+        rows_by_index,
+        layer_norm,
+        batch_norm,
+        group_norm,
+    )
+}
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -52,6 +52,8 @@ COOPERATING = (
     "soft_cross_entropy_forward", "soft_cross_entropy_backward", "pointwise_loss_forward",
     "reduce_forward", "reduce_backward", "argreduce", "dense_backward", "scatter_add_rows",
     "adam_update", "sum_of_squares", "penalty_forward", "convolution",
+    "layer_norm_forward", "layer_norm_backward", "batch_norm_forward", "batch_norm_backward",
+    "track_statistics", "group_norm_forward", "group_norm_backward",
 )  # fmt: skip
 
 
@@ -95,6 +97,9 @@ BARRIERS = (
     ("optimizer", 4, ("adam_update",)),
     ("convolution", 4, ("convolution",)),
     ("convolution", 5, ("convolution",)),
+    ("normalization", 4, ("batch_norm_forward",)),
+    ("normalization", 5, ("batch_norm_forward",)),
+    ("normalization", 6, ("track_statistics",)),
 )
 
 

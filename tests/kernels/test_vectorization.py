@@ -40,6 +40,7 @@ LOOPS_INSIDE = {
     "_mask": 2,
     "_uniform": 2,
     "dense_backward": 2,
+    "_layer_norm_forward": 4,
     "_softmax_forward": 6,
     "_softmax_backward": 2,
     "_log_softmax_forward": 6,
