@@ -164,10 +164,13 @@ class Module:
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not all(isinstance(x, Tensor) for x in inputs):
             inputs = tuple(self._input(x) for x in inputs)
-        out = self.forward(*inputs)
+        for name, x in options.items():
+            if isinstance(x, np.ndarray):
+                options[name] = self._input(x)
+        out = self.forward(*inputs, **options)
         if self._hooks:
             recorder = self.backend.recorder
             if recorder is not None:

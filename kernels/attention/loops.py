@@ -638,11 +638,9 @@ def _geometry(
     kind, (*steps, step) = NO_MASK, mask_steps(mask)
     if mask is not None:
         kind, step = BOOLEAN if mask.dtype.kind == "b" else ADDED, step // mask.itemsize
-    return _integers(
-        (batch, heads, k.shape[1], queries, k.shape[2], width, v.shape[3])
-        + (kind, padding is not None, causal, *steps, step, k.shape[2])
-        + tuple(step for x in arrays for step in x.strides[:3])
-    )
+    sizes = batch, heads, k.shape[1], queries, k.shape[2], width, v.shape[3]
+    masks = kind, padding is not None, causal, *steps, step, k.shape[2]
+    return _integers((*sizes, *masks, *(step for x in arrays for step in x.strides[:3])))
 
 
 @lru_cache(maxsize=256)
