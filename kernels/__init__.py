@@ -9,6 +9,7 @@ from .spec import Kernel
 
 FAMILIES = (
     "activation",
+    "attention",
     "augmentation",
     "convolution",
     "dense",
@@ -24,6 +25,7 @@ FAMILIES = (
     "recurrent",
     "reduction",
     "regularization",
+    "rotary",
     "softmax",
 )
 

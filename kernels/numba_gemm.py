@@ -56,7 +56,7 @@ _copy_edge = copy(VECTORS, masked=True)
 
 
 @register_jitable
-def _copy_block(zero: Any, to: Any, pitch: Any, x: Any, x_row: Any, rows: Any, length: Any) -> None:
+def copy_block(zero: Any, to: Any, pitch: Any, x: Any, x_row: Any, rows: Any, length: Any) -> None:
     """Rows of `length` bytes, `pitch` apart, which is whole panels at least."""
     whole = length // WIDTH * WIDTH
     for j in range(0, whole, WIDTH):
@@ -67,7 +67,8 @@ def _copy_block(zero: Any, to: Any, pitch: Any, x: Any, x_row: Any, rows: Any, l
 
 
 @register_jitable
-def _transpose_panel(zero: Any, to: Any, b: Any, b_column: Any, depth: Any, width: Any) -> None:
+def transpose_panel(zero: Any, to: Any, b: Any, b_column: Any, depth: Any, width: Any) -> None:
+    """A panel of `width` columns, `b_column` bytes apart, whose `depth` numbers are adjacent."""
     item = size_of(zero)
     lanes = VECTOR // item
     for j in range(0, width, lanes):
@@ -77,7 +78,8 @@ def _transpose_panel(zero: Any, to: Any, b: Any, b_column: Any, depth: Any, widt
 
 
 @register_jitable
-def _pitch(length: Any) -> Any:
+def pitch_of(length: Any) -> Any:
+    """Bytes between a block's rows of `length` bytes."""
     return (length + WIDTH - 1) // WIDTH * WIDTH + PAD
 
 
@@ -128,11 +130,11 @@ def product_at(
             a_now, row, step = a + upper * a_row + first * a_step, a_row, a_step
             if n > 4 * VECTORS * lanes and m > 1:
                 if a_step == item:
-                    row = _pitch(depth * item)
-                    _copy_block(zero, block_at, row, a_now, a_row, height, depth * item)
+                    row = pitch_of(depth * item)
+                    copy_block(zero, block_at, row, a_now, a_row, height, depth * item)
                 else:
-                    step = _pitch(height * item)
-                    _copy_block(zero, block_at, step, a_now, a_step, depth, height * item)
+                    step = pitch_of(height * item)
+                    copy_block(zero, block_at, step, a_now, a_step, depth, height * item)
                 a_now = block_at
             b_first = b + first * b_step
             for j in range(0, strips, STRIP * lanes):
@@ -143,7 +145,7 @@ def product_at(
                 width = min(VECTORS * lanes, n - j)
                 b_now, b_row = b_first + j * b_column, b_step
                 if along:
-                    _transpose_panel(zero, panel_at, b_now, b_column, depth, width)
+                    transpose_panel(zero, panel_at, b_now, b_column, depth, width)
                     b_now, b_row = panel_at, WIDTH
                 elif width < VECTORS * lanes:
                     _copy_edge(zero, (panel_at, WIDTH, b_now, b_step, depth, width))

@@ -3,7 +3,9 @@
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils, types
 from numba.extending import intrinsic, register_jitable
+from numba.np.arrayobj import make_array, populate_array
 
 from .numba_loop import STRICT
 
@@ -40,6 +42,31 @@ def _binary_intrinsic(name: str) -> Any:
 maximum = _binary_intrinsic("llvm.maximum")
 minimum = _binary_intrinsic("llvm.minimum")
 copysign = _binary_intrinsic("llvm.copysign")
+
+
+def _row_at(context: Any, number: Any, address: Any, size: Any) -> Any:
+    """row_at(number, address, size): the array of `size` adjacent numbers of that dtype there."""
+    row = types.Array(number, 1, "C")
+
+    def emit(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        array = make_array(row)(context, builder)
+        item = context.get_constant(
+            types.intp, context.get_abi_sizeof(context.get_data_type(number))
+        )
+        populate_array(
+            array,
+            data=builder.inttoptr(args[1], array.data.type),
+            shape=cgutils.pack_array(builder, [args[2]]),
+            strides=cgutils.pack_array(builder, [item]),
+            itemsize=item,
+            meminfo=None,
+        )
+        return array._getvalue()
+
+    return row(number, types.intp, types.intp), emit
+
+
+row_at: Any = intrinsic(_row_at)
 
 
 @register_jitable(**STRICT)

@@ -41,9 +41,10 @@ FLOAT32 = np.dtype("float32")
 # Inputs that are float64 whatever the dtype of the others: small state, and sums of many squares.
 WIDE = ("hyper", "total", "scaling")
 # Inputs in the `accumulator` of the others' dtype: sums over many elements, saved by an earlier
-# kernel, the states of cells, and the parameters and statistics of normalization.
+# kernel, the states of cells, the parameters and statistics of normalization, fixed tables.
 SUMS = (
     "stats", "norm", "c0", "cells", "dcell", "scale", "shift", "running_mean", "running_var",
+    "table",
 )  # fmt: skip
 
 

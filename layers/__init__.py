@@ -18,6 +18,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
+from .attention import MultiHeadAttention
 from .augmentation import RandomFlip, RandomShift
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .containers import ModuleDict, ModuleList, Parallel, Residual
@@ -26,11 +27,19 @@ from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDe
 from .embedding import Embedding
 from .flatten import Flatten
 from .group_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d
+from .key_value_cache import KeyValueCache
 from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
+from .positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .reshape import Permute, Reshape
 from .standardize import Standardize
+from .transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "ELU",
@@ -57,15 +66,18 @@ __all__ = [
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
+    "KeyValueCache",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSoftmax",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiHeadAttention",
     "Parallel",
     "Parameter",
     "Permute",
@@ -77,12 +89,18 @@ __all__ = [
     "Regularizer",
     "Reshape",
     "Residual",
+    "RotaryPositions",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
     "Softplus",
     "SpatialDropout",
     "Standardize",
     "StochasticDepth",
     "Tanh",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
 ]

@@ -23,6 +23,7 @@ from .activation import (
     softplus,
     tanh,
 )
+from .attention import scaled_dot_product_attention
 from .augmentation import augment
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
@@ -96,6 +97,7 @@ __all__ = [
     "relu",
     "rms_norm",
     "rnn",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

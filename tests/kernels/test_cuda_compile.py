@@ -37,7 +37,7 @@ DOUBLE_ALLOWED = ("elementwise", "metric", "optimizer")
 MOST_REGISTERS = {1: 64, 2: 64, 4: 64, 8: 128}
 # Kernels that keep a tile of sums in registers use each load many times, and need fewer threads.
 MOST_REGISTERS_OF_TILES = 128
-TILES = ("convolution/cuda",)
+TILES = ("attention/cuda", "convolution/cuda")
 
 # (text, options, folder, assembly) -> PTX if `assembly`, else what the assembler reports
 Compile = Callable[[str, tuple[str, ...], Path, bool], str]
