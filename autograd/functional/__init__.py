@@ -23,6 +23,7 @@ from .activation import (
     softplus,
     tanh,
 )
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
 from .dropout import dropout
@@ -39,6 +40,7 @@ from .loss import (
     mse_loss,
     penalty,
 )
+from .padding import pad
 
 __all__ = [
     "activation",
@@ -50,6 +52,10 @@ __all__ = [
     "check_labels",
     "check_probabilities",
     "concatenate",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dense",
     "dropout",
@@ -67,6 +73,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "ones",
+    "pad",
     "penalty",
     "rand",
     "randn",

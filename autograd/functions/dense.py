@@ -47,9 +47,14 @@ class Dense(Function):
             activation=activation,
             alpha=alpha,
             needs=node.needs,
-            out=(None, _into(node, 0, x.shape, x.dtype), node.into(1, kept), node.into(2, kept)),
+            out=(
+                None,
+                destination(node, 0, x.shape, x.dtype),
+                node.into(1, kept),
+                node.into(2, kept),
+            ),
         )
-        return _as_input(node, 0, dx), _as_input(node, 1, dweight), _as_input(node, 2, dbias)
+        return as_input(node, 0, dx), as_input(node, 1, dweight), as_input(node, 2, dbias)
 
 
 class MatMul(Function):
@@ -77,14 +82,14 @@ def _product(node: Node, i: int, a: Array, b: Array, shape: tuple[int, ...]) -> 
     """The gradient a b of input i, summed to its shape."""
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     whole = (*leading, a.shape[-2], b.shape[-1])
-    out = node.ops.matmul(a, b, out=(_into(node, i, whole, a.dtype),))
-    return _as_input(node, i, unbroadcast(node, out, shape))
+    out = node.ops.matmul(a, b, out=(destination(node, i, whole, a.dtype),))
+    return as_input(node, i, unbroadcast(node, out, shape))
 
 
 # A product of 16-bit operands is added in float32, and rounded only if the gradient is 16-bit.
 
 
-def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | None:
+def destination(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | None:
     """Where a product of `dtype` operands writes the gradient of input i; None for a new array."""
     parent = node.parents[i]
     if parent is None or not node.needs[i]:
@@ -98,7 +103,7 @@ def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | N
     return place
 
 
-def _as_input(node: Node, i: int, grad: Array | None) -> Array | None:
+def as_input(node: Node, i: int, grad: Array | None) -> Array | None:
     """A gradient in the dtype of input i, which may be 16-bit itself."""
     parent = node.parents[i]
     if grad is None or parent is None or parent.data.dtype == grad.dtype:
