@@ -144,7 +144,7 @@ def _arguments(
     cases: tuple[Any, ...] = TRANSPOSED_CASES if transposed else CASES
     # Every activation in one case, and every case with one of the two common ones.
     chosen = [(cases[1], kind) for kind in ACTIVATIONS]
-    chosen += [(case, ("relu", "identity")[i % 2]) for i, case in enumerate(cases)]
+    chosen += [(case, ("identity", "relu")[i % 2]) for i, case in enumerate(cases)]
     for (x, weight, stride, padding, dilation, groups, *more), activation in chosen:
         outputs = weight[1] * groups if transposed else weight[0]
         arrays = {
