@@ -22,6 +22,7 @@ from .attention import MultiHeadAttention
 from .augmentation import RandomFlip, RandomShift
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .containers import ModuleDict, ModuleList, Parallel, Residual
+from .convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .dense import Dense, Linear
 from .dropout import Dropout, Dropout1d, Dropout2d, SpatialDropout, StochasticDepth
 from .embedding import Embedding
@@ -30,6 +31,16 @@ from .group_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d
 from .key_value_cache import KeyValueCache
 from .layer_norm import LayerNorm, RMSNorm
 from .module import L1, L2, Module, Parameter, Regularizer
+from .padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
 from .positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .reshape import Permute, Reshape
@@ -53,6 +64,12 @@ __all__ = [
     "Activation",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
     "Dropout1d",
@@ -86,7 +103,11 @@ __all__ = [
     "RandomFlip",
     "RandomShift",
     "ReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
     "Regularizer",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Reshape",
     "Residual",
     "RotaryPositions",
@@ -103,4 +124,6 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "ZeroPad1d",
+    "ZeroPad2d",
 ]

@@ -25,6 +25,7 @@ from .activation import (
 )
 from .attention import scaled_dot_product_attention
 from .augmentation import augment
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .creation import arange, full, ones, rand, randn, zeros
 from .dense import dense, linear
 from .dropout import dropout, spatial_dropout, stochastic_depth
@@ -51,6 +52,7 @@ from .normalization import (
     layer_norm,
     rms_norm,
 )
+from .padding import pad
 from .recurrent import check_lengths, gru, lstm, rnn
 
 __all__ = [
@@ -68,6 +70,10 @@ __all__ = [
     "check_lengths",
     "check_probabilities",
     "concatenate",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dense",
     "dropout",
@@ -91,6 +97,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "ones",
+    "pad",
     "penalty",
     "rand",
     "randn",

@@ -55,7 +55,7 @@ class Dense(Function):
         before = _before(node)
         needs = node.needs if before is None else (False, *node.needs[1:])
         kept = accumulator(weight.dtype)  # that of the gradients by weight and bias
-        place = _into(node, 0, x.shape, x.dtype) if needs[0] else None
+        place = destination(node, 0, x.shape, x.dtype) if needs[0] else None
         dz, dx, dweight, dbias = node.ops.dense_backward(
             dout,
             x,
@@ -127,14 +127,14 @@ def _product(node: Node, i: int, a: Array, b: Array, shape: tuple[int, ...]) -> 
     """The gradient a b of input i, summed to its shape."""
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     whole = (*leading, a.shape[-2], b.shape[-1])
-    out = node.ops.matmul(a, b, out=(_into(node, i, whole, a.dtype),))
+    out = node.ops.matmul(a, b, out=(destination(node, i, whole, a.dtype),))
     return as_input(node, i, unbroadcast(node, out, shape))
 
 
 # A product of 16-bit operands is added in float32, and rounded only if the gradient is 16-bit.
 
 
-def _into(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | None:
+def destination(node: Node, i: int, shape: tuple[int, ...], dtype: DType) -> Array | None:
     """Where a product of `dtype` operands writes the gradient of input i; None for a new array."""
     parent = node.parents[i]
     if parent is None or not node.needs[i]:

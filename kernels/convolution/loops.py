@@ -124,10 +124,8 @@ def _describe(
         pixels = most
     # An odd number of cache lines: an even one could be a power of two, which share few sets.
     lines = -(-pixels * images * itemsize // LINE) | 1
-    geometry = Geometry(
-        x[0], groups, x[1] // groups, z[1] // groups, *z[2:], *weight[2:], *dilation,
-        lines * LINE // itemsize, pixels, images,
-    )  # fmt: skip
+    sizes = (x[0], groups, x[1] // groups, z[1] // groups, *z[2:], *weight[2:], *dilation)
+    geometry = Geometry._make((*sizes, lines * LINE // itemsize, pixels, images))
     return geometry, plane, np.array([*geometry, *plane], np.int64)
 
 
@@ -166,10 +164,20 @@ def _tap(g: Any, p: Any, r: Any, s: Any) -> Any:
 @cached_njit
 @of_these_sources
 def _move_windows(
-    to_plane: bool, windows: Any, plane: Any, at: Any, images: Any, low: Any, high: Any, g: Any,
+    to_plane: bool,
+    windows: Any,
+    plane: Any,
+    at: Any,
+    step: Any,
+    images: Any,
+    low: Any,
+    high: Any,
+    g: Any,
     p: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Between rows of windows and the plane, of pixels low to high of each of some images.
+
+    The first image's planes begin at number `at`; to the next image's are `step` channels.
 
     Numbers are copied from the plane to the windows, or added from the windows to the plane.
     """
@@ -189,7 +197,7 @@ def _move_windows(
                 here = windows.ctypes.data + element * g.pitch * item
                 for i in range(images):
                     block = here + i * (high - low) * item
-                    place = tap + (i * g.inputs + c) * channel
+                    place = tap + (i * step + c) * channel
                     there = plane.ctypes.data + place * item
                     if to_plane:
                         move_rows(
@@ -241,6 +249,7 @@ def _forward(kind: int) -> Callable[..., None]:
         depth = g.inputs * g.window_rows * g.window_columns
         image = g.out_rows * g.out_columns
         laid = -1
+        step = g.groups * g.inputs if p.itself else g.inputs
         for number in range(first_item, last_item):
             first, last, low, high = _block_of(number, g)
             images, count = last - first, high - low
@@ -260,7 +269,7 @@ def _forward(kind: int) -> Callable[..., None]:
                         )
                     laid = first
                 source = x if p.itself else plane
-                _move_windows(False, columns, source, at, images, low, high, g, p)
+                _move_windows(False, columns, source, at, step, images, low, high, g, p)
                 product_at(
                     zero,
                     g.outputs,
@@ -326,6 +335,7 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
         db[:] = 0
         plane[:] = 0
         blocks = (image + g.pixels - 1) // max(g.pixels, 1)
+        step = g.groups * g.inputs if p.itself else g.inputs
         low_block, high_block = share((g.batch + g.images - 1) // g.images, parts, t)
         for block in range(low_block, high_block):
             first, last = block * g.images, min((block + 1) * g.images, g.batch)
@@ -344,9 +354,11 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                         )
                 target = dx if p.itself else gradient
                 if dx.size:
-                    target[at : at + images * g.inputs * channel] = 0
-                for step in range(blocks):
-                    low = step * g.pixels
+                    for i in range(images):
+                        here = at + i * step * channel
+                        target[here : here + g.inputs * channel] = 0
+                for number in range(blocks):
+                    low = number * g.pixels
                     high = min(low + g.pixels, image)
                     count = high - low
                     for i in range(images):
@@ -365,7 +377,7 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                                 db[filter_] += total
                     if dw.size:
                         source = x if p.itself else plane
-                        _move_windows(False, columns, source, at, images, low, high, g, p)
+                        _move_windows(False, columns, source, at, step, images, low, high, g, p)
                         c = dw.ctypes.data + group * g.outputs * depth * item
                         if swapped:
                             product_at(
@@ -386,7 +398,7 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                             weight.ctypes.data + group * g.outputs * depth * item, item,
                             depth * item, z.ctypes.data, g.pitch * item, item, False, False,
                         )  # fmt: skip
-                        _move_windows(True, columns, target, at, images, low, high, g, p)
+                        _move_windows(True, columns, target, at, step, images, low, high, g, p)
                 if dx.size:
                     size = p.height * p.width
                     for i in range(images):
