@@ -18,6 +18,7 @@ FAMILIES = (
     "metric",
     "normalization",
     "optimizer",
+    "pooling",
     "random",
     "reduction",
     "regularization",

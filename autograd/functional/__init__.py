@@ -48,12 +48,28 @@ from .normalization import (
     layer_norm,
     rms_norm,
 )
+from .pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 
 __all__ = [
     "activation",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "add_layer_norm",
     "add_rms_norm",
     "arange",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -79,6 +95,8 @@ __all__ = [
     "linear",
     "log_softmax",
     "mae_loss",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "ones",
