@@ -21,6 +21,7 @@ FAMILIES = (
     "normalization",
     "optimizer",
     "padding",
+    "pooling",
     "random",
     "recurrent",
     "reduction",

@@ -53,14 +53,30 @@ from .normalization import (
     rms_norm,
 )
 from .padding import pad
+from .pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from .recurrent import check_lengths, gru, lstm, rnn
 
 __all__ = [
     "activation",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "add_layer_norm",
     "add_rms_norm",
     "arange",
     "augment",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -94,6 +110,8 @@ __all__ = [
     "log_softmax",
     "lstm",
     "mae_loss",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "ones",

@@ -82,6 +82,9 @@ NO_VECTORS: dict[str, set[Any]] = {
     # The first of a row's largest, found in order: rows are a batch's, columns its classes.
     "_count_hits": {None},
     "_weigh": {None},
+    # A chain of additions a channel; gradients that go where an index says.
+    "_join_columns": {None},
+    "_max_backward": {None},
     # Calls of the C library.
     "unary_forward": {UNARY_NUMBER["sin"], UNARY_NUMBER["cos"]},
     "unary_backward": {UNARY_NUMBER["sin"], UNARY_NUMBER["cos"]},
