@@ -66,7 +66,8 @@ def scaled_dot_product_attention(
     if mask is not None and mask.ndim > 4:
         mask = mask.broadcast_to(*shape[:-3], *mask.shape[-3:])
         mask = mask.reshape(math.prod(shape[:-3]), *mask.shape[-3:])
-    out = attend(*(_four(t) for t in (q, k, v)), mask, causal=is_causal, scale=scale, p=dropout_p)
+    q, k, v = map(_four, (q, k, v))
+    out = attend(q, k, v, mask, causal=is_causal, scale=scale, p=dropout_p)
     return out.reshape(*shape[:-1], other)
 
 

@@ -185,6 +185,7 @@ def _attention_forward(
     key: Array,
     totals: Array,
     scratch: Array,
+    drawn: Array,
     geometry: Array,
     scale: float,
     stream: int,
@@ -204,7 +205,7 @@ def _attention_forward(
     if least and t == 0:
         for i in range(key.size):
             kept[i] = key[i]
-    words = np.empty(KEYS if least else 0, np.uint32)
+    words = drawn[t]
     blocks = (keys + WORDS - 1) // WORDS
     wide, lanes = WIDTH // item, VECTOR // item
     pitch, value_pitch, score_pitch = (
@@ -285,8 +286,8 @@ def _attention_forward(
                         _times(row_at(zero, o_at + (i + r) * o_row, other), before)
                     stats[place], totals[place] = largest, totals[place] * before + total
                     if least:
-                        drawn = words[: (n + WORDS - 1) // WORDS * WORDS]
-                        philox_words(drawn, place * blocks + j // WORDS, stream, key)
+                        some = words[: (n + WORDS - 1) // WORDS * WORDS]
+                        philox_words(some, place * blocks + j // WORDS, stream, key)
                         _drop(s, words, least, kept_scale)
                 _multiply(zero, o_at + i * o_row, o_row, rows, scores_at, score_pitch, item,
                           v_now, v_step, WIDTH, n, other, False)  # fmt: skip
@@ -319,6 +320,7 @@ def _attention_backward(
     key: Array,
     deltas: Array,
     scratch: Array,
+    drawn: Array,
     geometry: Array,
     scale: float,
     stream: int,
@@ -339,7 +341,7 @@ def _attention_backward(
     dq_batch, dq_head, dq_row = _steps(geometry, 5)
     dk_batch, dk_head, dk_row = _steps(geometry, 6)
     dv_batch, dv_head, dv_row = _steps(geometry, 7)
-    words = np.empty(KEYS if least else 0, np.uint32)
+    words = drawn[t]
     blocks = (keys + WORDS - 1) // WORDS
     wide, lanes = WIDTH // item, VECTOR // item
     pitch, value_pitch, score_pitch = (
@@ -426,8 +428,8 @@ def _attention_backward(
                         if log_total == none:
                             log_total = zero
                         if least:
-                            drawn = words[: (n + WORDS - 1) // WORDS * WORDS]
-                            philox_words(drawn, place * blocks + j // WORDS, stream, key)
+                            some = words[: (n + WORDS - 1) // WORDS * WORDS]
+                            philox_words(some, place * blocks + j // WORDS, stream, key)
                             _drop(d, words, least, kept_scale)
                         for m in range(s.size):
                             weight = exp(s[m] - log_total)
@@ -485,6 +487,7 @@ def attention_forward(
         _nothing("uint32") if state is None else _contiguous(state),
         workspace((rows,), q.dtype),
         workspace((parts, scratch), q.dtype),
+        workspace((parts, KEYS if key is not None else 0), np.uint32),
         geometry,
         scale,
         *_dropout(key, p, stream),
@@ -533,6 +536,7 @@ def attention_backward(
         _nothing("uint32") if key is None else _contiguous(key),
         workspace((rows,), q.dtype),
         workspace((parts, scratch), q.dtype),
+        workspace((parts, KEYS if key is not None else 0), np.uint32),
         geometry,
         scale,
         *_dropout(key, p, stream),

@@ -66,7 +66,7 @@ CASES: tuple[tuple[tuple[int, ...], str], ...] = (
 def _arguments(rng: np.random.Generator) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for (batch, heads, groups, queries, keys, width, other), present in CASES:
         start = max(keys - queries, 0) if "start" in present else None
-        mask = None
+        mask: Any = None
         if "mask" in present:
             mask = rng.random((batch, 1, queries, keys)) < 0.6
             mask[:, :, :1] = False  # a query that sees nothing
@@ -107,7 +107,8 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         out, stats = np.empty((*q.shape[:-1], v.shape[-1])), np.empty(q.shape[:-1])
         key = None if state is None else state.copy()
         with np.errstate(divide="ignore"):
-            attention_forward(np, out, stats, key, *arrays.values(), state, **attributes)
+            arguments = [*arrays.values(), state]
+            attention_forward(np, out, stats, key, *arguments, **attributes)
         saved = {"out": out, "stats": stats, "key": key}
         yield Sample({"dout": rng.normal(size=out.shape)} | arrays | saved, attributes)
 

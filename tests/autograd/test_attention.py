@@ -133,22 +133,22 @@ def test_few_or_no_rows(backend: Backend, queries: int, keys: int) -> None:
         assert np.isfinite(t.grad.numpy()).all()
 
 
-def test_memory_grows_with_the_length_not_with_its_square() -> None:
+def test_no_array_of_queries_by_keys_is_made() -> None:
     pytest.importorskip("numba")
+    length = 4096
+
+    def step(x: tc.Tensor) -> None:
+        tc.scaled_dot_product_attention(x, x, x, is_causal=True).sum().backward()
+
     with tc.use_backend("numba"):
-
-        def peak(length: int) -> int:
-            q = tc.tensor(np.ones((1, 1, length, 16)), requires_grad=True)
-            tc.scaled_dot_product_attention(q, q, q, is_causal=True).sum().backward()
-            tracemalloc.start()
-            tc.scaled_dot_product_attention(q, q, q, is_causal=True).sum().backward()
-            most = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-            return most
-
-        small, large = peak(1024), peak(4096)
-        assert large < 4.5 * small + 2**20
-        assert large < 4096 * 4096  # bytes: a quarter of one array (queries, keys)
+        step(tc.tensor(np.ones((1, 1, 8, 16)), requires_grad=True))  # compiles
+        x = tc.tensor(np.ones((1, 1, length, 16)), requires_grad=True)
+        tracemalloc.start()
+        step(x)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # Forward and backward hold a dozen arrays of the size of x, and scratch: not one byte a pair.
+    assert 4 * x.size < most < length * length / 2
 
 
 def test_wrong_arguments_are_named(backend: Backend) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tercet.backends import Backend
 from tercet.kernels import TABLE
+from tercet.kernels.attention.reference import attention_forward
 from tercet.kernels.spec import FLOATS, Sample
 
 from .conformance import cast, compare, run
@@ -86,6 +87,25 @@ def dense(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
         yield "dense_backward", Sample(inputs, attributes | {"needs": (False, False, True)})
 
 
+def attention(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    """Widths for which a lane has one, two, four or eight columns, and more than one block's."""
+    for width, other in ((3, 33), (40, 65), (100, 130), (129, 20), (20, 300)):
+        q, k = (rng.normal(size=(1, 2, n, width)) for n in (21, 37))
+        v = rng.normal(size=(1, 2, 37, other))
+        lengths = np.array([35])
+        attributes = {"causal": True, "scale": width**-0.5, "p": 0.0, "stream": 0}
+        sight = {"mask": None, "padding": None, "lengths": lengths, "start": np.array(16)}
+        arrays = {"q": q, "k": k, "v": v} | sight
+        yield "attention_forward", Sample(arrays | {"state": None}, attributes)
+        out, stats = np.empty((1, 2, 21, other)), np.empty((1, 2, 21))
+        attention_forward(np, out, stats, None, *arrays.values(), None, **attributes)
+        inputs = {"dout": rng.normal(size=out.shape)} | arrays
+        yield (
+            "attention_backward",
+            Sample(inputs | {"out": out, "stats": stats, "key": None}, attributes),
+        )
+
+
 def rows_by_index(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
     for rows, columns, count in ((300, 5, 77), (3, 100, 1000), (5, 33, 31)):
         index = rng.integers(-1, rows + 1, size=count)
@@ -155,6 +175,7 @@ CASES = {
         reductions,
         dense,
         rows_by_index,
+        attention,
         layer_norm,
         batch_norm,
         group_norm,

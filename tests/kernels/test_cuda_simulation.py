@@ -55,6 +55,7 @@ COOPERATING = (
     "convolution_backward", "conv_transpose_forward",
     "layer_norm_forward", "layer_norm_backward", "batch_norm_forward", "batch_norm_backward",
     "track_statistics", "group_norm_forward", "group_norm_backward",
+    "attention_forward", "attention_backward",
 )  # fmt: skip
 
 
@@ -101,6 +102,11 @@ BARRIERS = (
     ("normalization", 4, ("batch_norm_forward",)),
     ("normalization", 5, ("batch_norm_forward",)),
     ("normalization", 6, ("track_statistics",)),
+    ("attention", 4, ("attention_forward",)),
+    ("attention", 5, ("attention_forward",)),
+    ("attention", 6, ("attention_forward",)),
+    ("attention", 7, ("attention_backward",)),
+    ("attention", 8, ("attention_backward",)),
 )
 
 
