@@ -11,8 +11,8 @@ import numpy as np
 
 from ..data import DataSource
 from ..errors import OptionError
-from ..layers import Module, Standardize
-from ..models import MLP, Model, SequenceClassifier
+from ..layers import Module, Permute, RandomFlip, RandomShift, Reshape, Standardize
+from ..models import CNN, MLP, Model, ResNet, SequenceClassifier
 
 AUGMENTATIONS = ("none", "shift", "flip", "flip-shift")
 SHIFT = 2  # pixels
@@ -41,6 +41,21 @@ def _mlp(
     return MLP(outputs, options.hidden, options.activation, options.dropout, before, after)
 
 
+def _cnn(
+    outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
+) -> Model:
+    hidden = options.hidden[0] if options.hidden else 96
+    return CNN(outputs, options.channels, hidden, options.dropout, before)
+
+
+def _resnet(
+    outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
+) -> Model:
+    blocks = [options.blocks] * len(options.channels)
+    in_channels = options.in_channels
+    return ResNet(outputs, blocks, options.channels, in_channels=in_channels, before=before)
+
+
 def _recurrent(
     outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
 ) -> Model:
@@ -55,7 +70,15 @@ def _recurrent(
     )
 
 
+def _images(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 or (len(shape) == 3 and (shape[0] in COLOURS or shape[2] in COLOURS))
+
+
 _TRAINING = {"epochs": 20, "batch_size": 32, "lr": 2e-3, "weight_decay": 1e-2, "clip_norm": None}
+_IMAGES: dict[str, Any] = {
+    "takes": "images (n, h, w), (n, c, h, w) or (n, h, w, c)",
+    "suits": _images,
+}
 _RECURRENT = Network(
     _recurrent,
     {
@@ -73,6 +96,34 @@ _RECURRENT = Network(
 )
 NETWORKS = {
     "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.2, **_TRAINING}),
+    "cnn": Network(
+        _cnn,
+        {
+            "channels": [32, 64],
+            "hidden": [96],
+            "dropout": 0.3,
+            "augment": "none",
+            **_TRAINING,
+            "epochs": 8,
+            "batch_size": 64,
+            "lr": 1.5e-3,
+        },
+        **_IMAGES,
+    ),
+    "resnet": Network(
+        _resnet,
+        {
+            "channels": [32, 64, 128],
+            "blocks": 1,
+            "augment": "none",
+            **_TRAINING,
+            "epochs": 8,
+            "batch_size": 64,
+            "lr": 3e-3,
+            "weight_decay": 5e-2,
+        },
+        **_IMAGES,
+    ),
     "lstm": _RECURRENT,
     "gru": _RECURRENT,
     "rnn": _RECURRENT,
@@ -118,7 +169,9 @@ def make_network(source: DataSource, options: argparse.Namespace) -> Model:
         )
     before: list[Module] = []
     after: list[Module] = []
-    if options.model == "mlp" and len(shape) == 1:
+    if network.suits is _images:
+        before += _as_images(shape, options)
+    elif options.model == "mlp" and len(shape) == 1:
         before.append(_standardize(source.x_train))
     elif options.model != "mlp":
         steps = source.x_train.reshape(-1, shape[-1])
@@ -133,6 +186,22 @@ def make_network(source: DataSource, options: argparse.Namespace) -> Model:
     y = np.asarray(source.y_train, np.float64).reshape(len(source.y_train), -1)
     after.append(Standardize(y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12), inverse=True))
     return network.make(y.shape[1], before, after, options)
+
+
+def _as_images(shape: tuple[int, ...], options: argparse.Namespace) -> list[Module]:
+    """What makes images (n, c, h, w) of the data, changed at random where that is asked for."""
+    layers: list[Module] = []
+    layout = "NHWC" if len(shape) == 3 and shape[0] not in COLOURS else "NCHW"
+    if "flip" in options.augment:
+        layers.append(RandomFlip(layout=layout))
+    if "shift" in options.augment:
+        layers.append(RandomShift(SHIFT, layout=layout))
+    if len(shape) == 2:
+        layers.append(Reshape(1, *shape))
+    elif layout == "NHWC":
+        layers.append(Permute(3, 1, 2))
+    options.in_channels = 1 if len(shape) == 2 else shape[0] if layout == "NCHW" else shape[2]
+    return layers
 
 
 def _standardize(rows: np.ndarray) -> Standardize:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .options import HelpFormatter, add_backend, integer, number, widths
 
-MODELS = ("mlp", "lstm", "gru", "rnn")
+MODELS = ("mlp", "cnn", "resnet", "lstm", "gru", "rnn")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 
 

@@ -1,17 +1,24 @@
 """Models: Module with fit and predict, Sequential, and ready-made networks."""
 
+from .cnn import CNN
 from .mlp import MLP
 from .model import Model
 from .recurrent import SequenceClassifier
+from .resnet import ResNet, resnet18, resnet34, resnet50
 from .saving import load, load_weights, save_weights
 from .sequential import Sequential
 
 __all__ = [
+    "CNN",
     "MLP",
     "Model",
+    "ResNet",
     "SequenceClassifier",
     "Sequential",
     "load",
     "load_weights",
+    "resnet18",
+    "resnet34",
+    "resnet50",
     "save_weights",
 ]
