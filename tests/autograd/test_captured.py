@@ -277,11 +277,12 @@ def test_the_learning_rate_is_not_set_inside(backend: Backend) -> None:
 
 def test_hooks_are_refused_and_errors_pass_through(backend: Backend) -> None:
     layer = tc.layers.Dense(3, 2)
-    layer.register_forward_hook(lambda *_: None)
+    remove = layer.register_forward_hook(lambda *_: None)
     forward = tc.capture(layer)
     forward(tc.ones(1, 3))
     with pytest.raises(CaptureError, match="Dense has a hook"):
         forward(tc.ones(1, 3))
+    remove()
     with pytest.raises(tc.errors.ShapeError, match="takes inputs"):
         forward(tc.ones(1, 4))
     assert backend.recorder is None
