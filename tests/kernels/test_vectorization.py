@@ -40,6 +40,8 @@ LOOPS_INSIDE = {
     "_mask": 2,
     "_uniform": 2,
     "dense_backward": 2,
+    "convolution_forward_direct": 2,
+    "convolution_backward_direct": 3,
     "_softmax_forward": 6,
     "_softmax_backward": 2,
     "_log_softmax_forward": 6,
@@ -60,6 +62,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_take_rows": {None},
     "_copy": {None},
     "_copy_view": {None},
+    "_pad": {None},
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
