@@ -186,8 +186,8 @@ def inner_loops(assembly: str) -> list[list[str]]:
 def test_the_tile_stays_in_vector_registers(dtype: str) -> None:
     if numba_tile.VECTOR == 16:
         pytest.skip("the names of this CPU's instructions are not known here")
-    fresh = njit(numba_gemm._product.py_func)  # Numba does not show the code that it has kept
-    fresh(np.dtype(dtype).type(0), *(0,) * 11, False)
+    fresh = njit(numba_gemm.product_at.py_func)  # Numba does not show the code that it has kept
+    fresh(np.dtype(dtype).type(0), *(0,) * 11, False, False)
     (assembly,) = fresh.inspect_asm().values()
     register = {64: "%zmm", 32: "%ymm"}[numba_tile.VECTOR]
     letter = "s" if dtype == "float32" else "d"

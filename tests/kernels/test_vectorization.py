@@ -43,6 +43,8 @@ LOOPS_INSIDE = {
     "_uniform": 2,
     "dense_backward": 2,
     "_layer_norm_forward": 4,
+    "convolution_forward_direct": 2,
+    "convolution_backward_direct": 3,
     "_softmax_forward": 6,
     "_softmax_backward": 2,
     "_log_softmax_forward": 6,
@@ -73,6 +75,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_copy": {None},
     "_copy_view": {None},
     "_transpose": {None},
+    "_pad": {None},
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
