@@ -41,6 +41,9 @@ LOOPS_INSIDE = {
     "_uniform": 2,
     "dense_backward": 2,
     "_layer_norm_forward": 4,
+    "_attention_forward": 20,
+    "_attention_backward": 20,
+    "_turn": 2,
     "_softmax_forward": 6,
     "_softmax_backward": 2,
     "_log_softmax_forward": 6,
@@ -61,6 +64,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_take_rows": {None},
     "_copy": {None},
     "_copy_view": {None},
+    "_append_rows": {None},
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
