@@ -45,6 +45,9 @@ LOOPS_INSIDE = {
     "_layer_norm_forward": 4,
     "convolution_forward_direct": 2,
     "convolution_backward_direct": 3,
+    "_attention_forward": 20,
+    "_attention_backward": 20,
+    "_turn": 2,
     "_softmax_forward": 6,
     "_softmax_backward": 2,
     "_log_softmax_forward": 6,
@@ -76,6 +79,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "_copy_view": {None},
     "_transpose": {None},
     "_pad": {None},
+    "_append_rows": {None},
     "_fill": {None},
     # One number, or a few.
     "_advance": {None},
