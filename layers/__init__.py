@@ -22,7 +22,8 @@ from .dense import Dense, Linear
 from .dropout import Dropout
 from .flatten import Flatten
 from .module import L1, L2, Module, Parameter, Regularizer
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .standardize import Standardize
 
 __all__ = [
