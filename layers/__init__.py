@@ -58,6 +58,8 @@ from .pooling import (
 from .positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .reshape import Permute, Reshape
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .standardize import Standardize
 from .transformer import (
     TransformerDecoder,

@@ -2,96 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from ..autograd import Tensor, as_tensor, is_float
+from ..autograd import Tensor, as_tensor
 from ..autograd.functional import check_lengths, concatenate, dropout, gru, lstm, rnn, stack
-from ..backends import Backend, DType, generator, get_backend
+from ..backends import Backend, DType, get_backend
 from ..errors import OptionError, ShapeError, choose
 from ..kernels.recurrent.spec import NONLINEARITIES
-from .initializers import Uniform
-from .module import Module, Parameter
-
-
-class Gated(Module):
-    """Sizes and parameters of what has weights by its input and by its own state.
-
-    As for Dense, sizes are given as to `range`: with one, it is `hidden_size`.
-    """
-
-    gates: ClassVar[int] = 1
-
-    def __init__(
-        self,
-        input_size: int | None,
-        hidden_size: int | None,
-        bias: bool,
-        dtype: str | DType | None,
-    ) -> None:
-        super().__init__()
-        if hidden_size is None:
-            input_size, hidden_size = None, input_size
-        for size in (hidden_size, 1 if input_size is None else input_size):
-            if not isinstance(size, int) or size < 1:
-                name = type(self).__name__
-                raise OptionError(
-                    f"{name} sizes are positive integers, {name}(hidden_size) or "
-                    f"{name}(input_size, hidden_size); found input_size={input_size!r}, "
-                    f"hidden_size={hidden_size!r}"
-                )
-        assert hidden_size is not None
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        if dtype is not None:
-            self.to(dtype=dtype)
-
-    def _build(self, input_size: int, backend: Backend) -> None:
-        """Make the parameters."""
-        raise NotImplementedError
-
-    def _is_built(self) -> bool:
-        return bool(self._parameters)
-
-    def _draw(self, input_size: int, backend: Backend, suffix: str) -> None:
-        """Parameters of one layer and direction, on the host: every backend gets the same bits."""
-        columns, bound = self.gates * self.hidden_size, self.hidden_size**-0.5
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight_ih": (input_size, columns),
-            "weight_hh": (self.hidden_size, columns),
-        }
-        if self.bias:
-            shapes |= {"bias_ih": (columns,), "bias_hh": (columns,)}
-        for name, shape in shapes.items():
-            values = Uniform(-bound, bound)(generator(), shape, input_size, columns)
-            setattr(self, name + suffix, Parameter(values, backend, self._place[1]))
-
-    def _of(self, suffix: str) -> dict[str, Any]:
-        """Weights and biases of one layer and direction, as the functional forms call them."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return {name: self._parameters.get(name + suffix) for name in names}
-
-    def _input_of(self, x: Tensor, ranks: tuple[int, ...], shape: str) -> Tensor:
-        """x as floats, once its rank and features are what they have to be."""
-        if x.ndim not in ranks or (self._is_built() and x.shape[-1] != self.input_size):
-            features = "input_size" if self.input_size is None else self.input_size
-            raise ShapeError(
-                f"{self!r} takes inputs {shape.format(features)}, found shape {x.shape}"
-            )
-        if not self._is_built():
-            self.input_size = x.shape[-1]
-            self._build(self.input_size, x.backend)
-        return x if is_float(x.dtype) else x.astype(self.dtype)
-
-    def config(self) -> dict[str, Any]:
-        given = super().config()
-        given.pop("input_size", None)
-        given.pop("hidden_size", None)
-        if self.input_size is None:
-            return {"hidden_size": self.hidden_size} | given
-        return {"input_size": self.input_size, "hidden_size": self.hidden_size} | given
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Gated:
-        return cls(config.pop("input_size", None), **config)
+from .gated import Gated, pair
 
 
 class Recurrent(Gated):
@@ -143,7 +61,7 @@ class Recurrent(Gated):
         own = check_lengths(lengths, x)
         x, states = self._layers(x, self._states(state, x, single), own)
         if self.return_sequences is False:
-            last = [pair[0] for pair in states[-len(self._directions) :]]
+            last = [final[0] for final in states[-len(self._directions) :]]
             joined = concatenate(last, axis=-1) if len(last) > 1 else last[0]
             return joined.squeeze(0) if single else joined
         if single:
@@ -301,7 +219,7 @@ class LSTM(Recurrent):
     gates = 4
 
     def _parts_of(self, state: Any) -> tuple[Any, ...]:
-        return _pair(self, state)
+        return pair(self, state)
 
     def _run(
         self,
@@ -346,96 +264,3 @@ class GRU(Recurrent):
         h0 = None if state is None else state[0]
         out, h = gru(x, **parameters, h0=h0, lengths=lengths, reverse=reverse)
         return out, (h,)
-
-
-class Cell(Gated):
-    """What the cells have in common: one step, for loops written by hand."""
-
-    def __init__(
-        self,
-        input_size: int | None = None,
-        hidden_size: int | None = None,
-        bias: bool = True,
-        *,
-        dtype: str | DType | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, dtype)
-        if self.input_size is not None:
-            self._build(self.input_size, get_backend())
-
-    def _build(self, input_size: int, backend: Backend) -> None:
-        self._draw(input_size, backend, "")
-
-    def _step(self, x: Tensor) -> Tensor:
-        """x (batch, input_size) as a sequence of one step."""
-        return self._input_of(x, (2,), "(batch, {0})").expand_dims(0)
-
-
-class RNNCell(Cell):
-    """One step of an RNN: h' = cell(x, h), with x (batch, input_size), h (batch, hidden_size).
-
-    Parameters `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` as in `RNN`. Without h it is zero.
-
-    >>> import tercet as tc
-    >>> cell, h = RNNCell(3, 4), None
-    >>> for x in tc.zeros(7, 5, 3):
-    ...     h = cell(x, h)
-    >>> h.shape
-    (5, 4)
-    """
-
-    def __init__(
-        self,
-        input_size: int | None = None,
-        hidden_size: int | None = None,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        *,
-        dtype: str | DType | None = None,
-    ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise OptionError(choose("RNNCell nonlinearity", nonlinearity, NONLINEARITIES))
-        self.nonlinearity = nonlinearity
-        super().__init__(input_size, hidden_size, bias, dtype=dtype)
-
-    def forward(self, x: Tensor, h: Any = None) -> Tensor:
-        return rnn(self._step(x), **self._of(""), h0=h, nonlinearity=self.nonlinearity)[1]
-
-
-class LSTMCell(Cell):
-    """One step of an LSTM: h', c' = cell(x, (h, c)); shapes as for `RNNCell`.
-
-    >>> import tercet as tc
-    >>> h, c = LSTMCell(3, 4)(tc.zeros(5, 3))
-    >>> h.shape, c.shape
-    ((5, 4), (5, 4))
-    """
-
-    gates = 4
-
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Tensor]:
-        given = None if state is None else _pair(self, state)
-        return lstm(self._step(x), **self._of(""), state=given)[1]
-
-
-class GRUCell(Cell):
-    """One step of a GRU: h' = cell(x, h); shapes as for `RNNCell`.
-
-    >>> import tercet as tc
-    >>> GRUCell(3, 4)(tc.zeros(5, 3), tc.zeros(5, 4)).shape
-    (5, 4)
-    """
-
-    gates = 3
-
-    def forward(self, x: Tensor, h: Any = None) -> Tensor:
-        return gru(self._step(x), **self._of(""), h0=h)[1]
-
-
-def _pair(module: Module, state: Any) -> tuple[Any, Any]:
-    if not isinstance(state, (tuple, list)) or len(state) != 2:
-        raise ShapeError(
-            f"{module!r}: the state is a pair (h, c), found {type(state).__name__}"
-            + (f" of {len(state)}" if isinstance(state, (tuple, list)) else "")
-        )
-    return state[0], state[1]
