@@ -22,6 +22,7 @@ FAMILIES = (
     "random",
     "reduction",
     "regularization",
+    "resampling",
     "softmax",
 )
 

@@ -40,6 +40,7 @@ from .pooling import (
     MaxPool2d,
 )
 from .standardize import Standardize
+from .upsample import Upsample
 
 __all__ = [
     "ELU",
@@ -87,4 +88,5 @@ __all__ = [
     "Softplus",
     "Standardize",
     "Tanh",
+    "Upsample",
 ]

@@ -58,6 +58,7 @@ from .pooling import (
     max_pool1d,
     max_pool2d,
 )
+from .resampling import interpolate
 
 __all__ = [
     "activation",
@@ -89,6 +90,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tercet.backends import Backend
 from tercet.kernels import TABLE
+from tercet.kernels.resampling.spec import step
 from tercet.kernels.spec import FLOATS, Sample
 
 from .conformance import cast, compare, run
@@ -132,6 +133,19 @@ def group_norm(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
         yield "group_norm_backward", Sample(saved, options | {"needs": (True, True, True)})
 
 
+def upsample(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    """Much larger, and much smaller, so that elements have many neighbours or none."""
+    for size, output in (((3, 2), (40, 31)), ((40, 31), (3, 2)), ((2, 9), (2, 1))):
+        for mode in ("nearest", "linear"):
+            for corners in (False, True)[: 1 if mode == "nearest" else 2]:
+                x, dout = (rng.normal(size=(1, 2, *shape)) for shape in (size, output))
+                scale = tuple(step(mode, size[a], output[a], corners) for a in range(2))
+                options: dict[str, Any] = {"mode": mode, "align_corners": corners}
+                options |= {"output": output, "scale": scale}
+                yield "upsample_forward", Sample({"x": x}, options)
+                yield "upsample_backward", Sample({"dout": dout}, options | {"size": size})
+
+
 CASES = {
     f.__name__: f
     for f in (
@@ -143,6 +157,7 @@ CASES = {
         layer_norm,
         batch_norm,
         group_norm,
+        upsample,
     )
 }
 
