@@ -42,8 +42,9 @@ class autocast(ContextDecorator):
     `dtype` is "bfloat16" or "float16"; "float32" ends the effect of an enclosing block. Wrap the
     forward pass and the loss; the backward pass follows them. Results of `dense`, Dense layers and
     `matmul` are 16-bit; losses, softmax, sums, means, exponentials and logarithms are float32, and
-    so is what a 16-bit tensor and a float32 one make together. Parameters, gradients and optimizer
-    state stay float32; each parameter is rounded once, until `optimizer.step()` or the block's end.
+    so is what a 16-bit tensor and a float32 one make together. Normalization gives the dtype that
+    it takes, and computes in float32. Parameters, gradients and optimizer state stay float32; each
+    parameter is rounded once, until `optimizer.step()` or the block's end.
     float64 is left alone. With float16 use a `LossScaler`, too.
 
     Raises BackendError, where it is first used, on a backend without 16-bit kernels.

@@ -27,6 +27,7 @@ FAMILIES = (
     "reduction",
     "regularization",
     "rotary",
+    "resampling",
     "softmax",
 )
 

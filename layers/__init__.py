@@ -67,6 +67,7 @@ from .transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from .upsample import Upsample
 
 __all__ = [
     "ELU",
@@ -154,4 +155,5 @@ __all__ = [
     "TransformerEncoderLayer",
     "ZeroPad1d",
     "ZeroPad2d",
+    "Upsample",
 ]

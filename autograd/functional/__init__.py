@@ -64,6 +64,7 @@ from .pooling import (
     max_pool2d,
 )
 from .recurrent import check_lengths, gru, lstm, rnn
+from .resampling import interpolate
 
 __all__ = [
     "activation",
@@ -103,6 +104,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",

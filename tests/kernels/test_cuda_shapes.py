@@ -12,6 +12,7 @@ import pytest
 from tercet.backends import Backend
 from tercet.kernels import TABLE
 from tercet.kernels.attention.reference import attention_forward
+from tercet.kernels.resampling.spec import step
 from tercet.kernels.spec import FLOATS, Sample
 
 from .conformance import cast, compare, run
@@ -165,6 +166,17 @@ def convolution(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
     yield "convolution_forward", Sample({"x": x, "weight": weight, "bias": bias}, attributes)
     inputs = {"dout": dout, "x": x, "weight": weight, "out": out}
     yield "convolution_backward", Sample(inputs, attributes | {"needs": (True, True, True)})
+def upsample(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
+    """Much larger, and much smaller, so that elements have many neighbours or none."""
+    for size, output in (((3, 2), (40, 31)), ((40, 31), (3, 2)), ((2, 9), (2, 1))):
+        for mode in ("nearest", "linear"):
+            for corners in (False, True)[: 1 if mode == "nearest" else 2]:
+                x, dout = (rng.normal(size=(1, 2, *shape)) for shape in (size, output))
+                scale = tuple(step(mode, size[a], output[a], corners) for a in range(2))
+                options: dict[str, Any] = {"mode": mode, "align_corners": corners}
+                options |= {"output": output, "scale": scale}
+                yield "upsample_forward", Sample({"x": x}, options)
+                yield "upsample_backward", Sample({"dout": dout}, options | {"size": size})
 
 
 CASES = {
@@ -180,6 +192,7 @@ CASES = {
         batch_norm,
         group_norm,
         convolution,
+        upsample,
     )
 }
 

@@ -75,6 +75,7 @@ NO_VECTORS: dict[str, set[Any]] = {
     "activation_backward": {ACTIVATION["identity"]},
     "_spread_rows": {None},
     "_take_rows": {None},
+    "_nearest_forward": {None},
     "_copy": {None},
     "_copy_view": {None},
     "_transpose": {None},

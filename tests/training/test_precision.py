@@ -15,7 +15,7 @@ from tercet.backends.cupy_backend import CupyBackend
 from tercet.data import load_digits
 from tercet.errors import BackendError, DTypeError, OptionError
 from tercet.kernels.spec import HALVES, dtype_named
-from tercet.layers import Dense, Dropout
+from tercet.layers import BatchNorm1d, Dense, Dropout, GroupNorm, LayerNorm
 from tercet.models import Sequential
 
 from ..kernels.conformance import finfo
@@ -109,6 +109,30 @@ def test_gradients_agree_with_float64(backend: Backend, dtype: str, activation: 
     wanted = gradients("numpy", "float32", "float64")
     for got, want in zip(gradients("cupy", dtype, "float32"), wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=5 * eps(dtype) * np.abs(want).max())
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_normalization_takes_16_bits_and_keeps_its_statistics_in_float32(
+    backend: Backend, dtype: str
+) -> None:
+    rng = np.random.default_rng(0)
+    layers = (BatchNorm1d(6), LayerNorm(6), GroupNorm(2, 6))
+    values = rng.normal(size=(8, 6)) + 3
+    with tc.autocast(dtype):
+        for layer in layers:
+            x = tc.tensor(values, dtype=dtype, requires_grad=True)
+            wide = tc.tensor(x.numpy().astype("float32"), requires_grad=True)
+            for given in (x, wide):
+                layer.zero_grad()
+                out = layer(given)
+                assert out.dtype == given.dtype
+                out.sum().backward()
+                assert given.grad.dtype == given.dtype
+                assert layer.weight.grad.dtype == np.float32
+            found, wanted = layer(x).numpy(), layer(wide).numpy()
+            # One rounding of numbers up to about 3.
+            np.testing.assert_allclose(found.astype(float), wanted, atol=2 * eps(dtype))
+    assert layers[0].running_mean.dtype == np.float32
 
 
 def test_casts_are_differentiated(backend: Backend) -> None:
