@@ -26,8 +26,8 @@ FAMILIES = (
     "recurrent",
     "reduction",
     "regularization",
-    "rotary",
     "resampling",
+    "rotary",
     "softmax",
 )
 

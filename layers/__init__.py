@@ -56,10 +56,8 @@ from .pooling import (
     MaxPool2d,
 )
 from .positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from .reshape import Permute, Reshape
-from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .reshape import Permute, Reshape
 from .standardize import Standardize
 from .transformer import (
     TransformerDecoder,
@@ -153,7 +151,7 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Upsample",
     "ZeroPad1d",
     "ZeroPad2d",
-    "Upsample",
 ]

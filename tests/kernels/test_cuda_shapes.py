@@ -166,6 +166,8 @@ def convolution(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
     yield "convolution_forward", Sample({"x": x, "weight": weight, "bias": bias}, attributes)
     inputs = {"dout": dout, "x": x, "weight": weight, "out": out}
     yield "convolution_backward", Sample(inputs, attributes | {"needs": (True, True, True)})
+
+
 def upsample(rng: np.random.Generator) -> Iterator[tuple[str, Sample]]:
     """Much larger, and much smaller, so that elements have many neighbours or none."""
     for size, output in (((3, 2), (40, 31)), ((40, 31), (3, 2)), ((2, 9), (2, 1))):
