@@ -56,6 +56,7 @@ from .pooling import (
     MaxPool2d,
 )
 from .positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .reshape import Permute, Reshape
 from .standardize import Standardize
