@@ -188,8 +188,6 @@ def _move_windows(
     width = min(g.out_columns, high - low)
     rows = (high - low) // max(width, 1)
     channel = numbers_of(p)
-    # Channel by channel last: an addition then meets no row that was written just before, and
-    # which would have to reach memory first.
     for r in range(g.window_rows):
         for s in range(g.window_columns):
             tap = at + _tap(g, p, r, s) + row * p.columns + column
