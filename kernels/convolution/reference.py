@@ -16,7 +16,7 @@ The sum is linear in x and in weight, so its gradients are two more sums over th
 
 The transposed convolution is the sum by input, taken as a layer: from x, the size of a
 convolution's z, it makes an array of the size of that convolution's x, plus `output_padding`
-elements after its end.  Its own gradients are the other two sums.
+elements after its end. Its own gradients are the other two sums.
 
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016.
 """

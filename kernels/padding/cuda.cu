@@ -69,23 +69,24 @@ __device__ inline i64 repeat(const Repeats& r, i64 number) {
 extern "C" __global__ void pad_backward(STORED* dx, const STORED* dout, i64 n, Padding p,
                                         int mode) {
     FOR_EACH(i, n) {
-        Repeats axis[RANK];
-        i64 rest = i, combinations = 1;
-        for (int d = RANK - 1; d >= 0; d--) {
-            const i64 next = quotient(rest, p.size[d]);
-            axis[d] = repeats(rest - next * p.size[d], p.size[d], p.before[d], p.after[d], mode);
-            combinations *= axis[d].count;
-            rest = next;
-        }
         REAL sum = 0;
+        i64 combinations = 1;
+        // The first turn finds how many there are. What an axis repeats is worked out again in
+        // each, because to keep it for every axis would take more registers than there are.
         for (i64 c = 0; c < combinations; c++) {
-            i64 left = c, at = 0, step = 1;
+            i64 rest = i, left = c, at = 0, step = 1, count = 1;
             for (int d = RANK - 1; d >= 0; d--) {
-                const i64 next = quotient(left, axis[d].count);
-                at += repeat(axis[d], left - next * axis[d].count) * step;
-                step *= p.before[d] + p.size[d] + p.after[d];
-                left = next;
+                const i64 size = p.size[d], next = quotient(rest, size);
+                const Repeats r =
+                    repeats(rest - next * size, size, p.before[d], p.after[d], mode);
+                const i64 beyond = quotient(left, r.count);
+                at += repeat(r, left - beyond * r.count) * step;
+                step *= p.before[d] + size + p.after[d];
+                count *= r.count;
+                rest = next;
+                left = beyond;
             }
+            combinations = count;
             sum += REAL(dout[at]);
         }
         dx[i] = sum;

@@ -137,7 +137,8 @@ def test_gradients(backend: Backend, rng: np.random.Generator) -> None:
         tc.tensor(rng.normal(size=shape), dtype="float64", requires_grad=True)
         for shape in ((2, 4, 5, 6), (4, 2, 3, 2), (4,))
     )
-    options = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "groups": 2, "activation": "tanh"}
+    options: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "groups": 2}
+    options["activation"] = "tanh"
     assert tc.gradcheck(lambda *given: tc.conv2d(*given, **options), (x, weight, bias))
     options["output_padding"] = (1, 0)
     assert tc.gradcheck(lambda *given: tc.conv_transpose2d(*given, **options), (x, weight, bias))
