@@ -1,4 +1,4 @@
-"""What is timed: training steps and inference of multilayer perceptrons.
+"""What is timed: training steps and inference of multilayer perceptrons, steps of other networks.
 
 A training step is forward, backward and an Adam update with lr 1e-3, always on the same batch. All
 frameworks start from the weights of `weights`, and see the input and the classes of `batch`.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError, choose
+from . import networks
 
 LR, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's, in every framework
 # For those that add epsilon to sqrt(v) before its bias is corrected, as in Kingma & Ba, section 2:
@@ -25,6 +26,8 @@ TRAIN, INFER = "train", "infer"
 class Case:
     """An MLP, a batch size, and whether a step of training or an inference is timed.
 
+    `network` names one of bench/networks.py in place of the MLP; it has no widths.
+
     >>> Case("small", TRAIN, (10, 64, 2), 16).title
     'training 10-64-2 relu, batch 16'
     """
@@ -34,11 +37,14 @@ class Case:
     widths: tuple[int, ...]
     batch: int
     activation: str = "relu"
+    network: str = "mlp"
 
     @property
     def title(self) -> str:
         """The case in words."""
         what = {TRAIN: "training", INFER: "inference"}[self.kind]
+        if self.network != "mlp":
+            return f"{what} {self.network}, batch {self.batch}"
         return f"{what} {'-'.join(map(str, self.widths))} {self.activation}, batch {self.batch}"
 
     @property
@@ -63,6 +69,9 @@ CASES = {
         Case("mlp-512", TRAIN, MNIST, 512),
         Case("infer-1", INFER, MNIST, 1),
         Case("infer-256", INFER, MNIST, 256),
+        Case("cnn", TRAIN, (), 64, network="cnn"),
+        Case("lstm", TRAIN, (), 32, network="lstm"),
+        Case("gpt", TRAIN, (), 8, network="gpt"),
         Case("large", TRAIN, (1024, 4096, 4096, 1024), 256, "gelu"),
     )
 }
@@ -125,6 +134,8 @@ def weights(case: Case) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Inputs (batch, in) float32 and classes (batch,) int64, the same in every process."""
+    if case.network != "mlp":
+        return networks.batch(case.network, case.batch)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((case.batch, case.widths[0]), dtype=np.float32)
     return x, rng.integers(0, case.widths[-1], case.batch)

@@ -8,6 +8,9 @@ shares of the machine's limits say how far a faster program is possible.
 
 from __future__ import annotations
 
+from math import prod
+
+from . import networks
 from .cases import TRAIN, Case
 
 ITEM = 4  # bytes of a float32
@@ -23,7 +26,10 @@ def flops(case: Case) -> int:
     >>> flops(Case("a", "train", (3, 5, 2), 7)) == 2 * 7 * (2 * 3 * 5 + 3 * 5 * 2)
     True
     """
-    products = [2 * case.batch * a * b for a, b in case.layers]
+    if case.network == "mlp":
+        products = [2 * case.batch * a * b for a, b in case.layers]
+    else:
+        products = [2 * case.batch * count for count in networks.products(case.network)]
     if case.kind == TRAIN:
         return 3 * sum(products) - products[0]
     return sum(products)
@@ -31,6 +37,8 @@ def flops(case: Case) -> int:
 
 def parameters(case: Case) -> int:
     """How many numbers are trained."""
+    if case.network != "mlp":
+        return sum(prod(shape) for shape in networks.shapes(case.network).values())
     return sum((a + 1) * b for a, b in case.layers)
 
 
@@ -40,8 +48,11 @@ def bytes_moved(case: Case) -> int:
     Forward, a layer reads x, W, b and writes its output; so does an inference. Backward, it reads
     the gradient of its output, its output (for the activation), x and W, and writes the gradients
     by W, b and x; the first layer neither reads W nor writes the last. Adam reads and writes the
-    parameters and both moments, and reads the gradients.
+    parameters and both moments, and reads the gradients. Of networks other than an MLP only what
+    is done to parameters counts.
     """
+    if case.network != "mlp":
+        return ITEM * 10 * parameters(case)
     n = case.batch
     count = 0
     for i, (a, b) in enumerate(case.layers):

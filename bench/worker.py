@@ -93,6 +93,8 @@ def main() -> None:
 
     def build(content: dict[str, Any]) -> tuple[dict[str, Any], Job]:
         case = Case.from_json(content)
+        if case.network != "mlp" and not getattr(builder, "OTHER_NETWORKS", False):
+            raise NotHere("multilayer perceptrons only")
         began = time.perf_counter()
         job = builder.build(case, variant.mode, threads)
         results = first_results(case, job)

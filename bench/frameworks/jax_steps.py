@@ -11,29 +11,26 @@ from typing import Any
 
 import numpy as np
 
+from .. import networks
 from ..cases import BETA1, BETA2, EPSILON, LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
+from .jax_networks import forward_of
 
 SCANNED = 10
+
+
+OTHER_NETWORKS = True
 
 
 def build(case: Case, mode: str, threads: int) -> Job:
     import jax
     import jax.numpy as jnp
 
-    activation: dict[str, Any] = {
-        "relu": jax.nn.relu,
-        "gelu": partial(jax.nn.gelu, approximate=False),
-    }
-    act = activation[case.activation]
-    parameters = jax.tree.map(jnp.asarray, weights(case))
+    mlp = case.network == "mlp"
+    forward = _mlp(jax, case) if mlp else forward_of(jax, case.network)
+    values = weights(case) if mlp else networks.weights(case.network)
+    parameters = jax.tree.map(jnp.asarray, values)
     x, y = (jnp.asarray(array) for array in batch(case))
-
-    def forward(parameters: Any, x: Any) -> Any:
-        for w, b in parameters[:-1]:
-            x = act(x @ w + b)
-        w, b = parameters[-1]
-        return x @ w + b
 
     if case.kind != TRAIN:
         if mode == "scan":
@@ -43,7 +40,7 @@ def build(case: Case, mode: str, threads: int) -> Job:
 
     def loss_of(parameters: Any, x: Any, y: Any) -> Any:
         logs = jax.nn.log_softmax(forward(parameters, x))
-        return -jnp.take_along_axis(logs, y[:, None], axis=1).mean()
+        return -jnp.take_along_axis(logs, y.reshape(-1, 1), axis=1).mean()
 
     def step(state: Any, x: Any, y: Any) -> Any:
         parameters, m, v, t = state
@@ -79,3 +76,19 @@ def build(case: Case, mode: str, threads: int) -> Job:
         lambda loss: jax.block_until_ready(state),
         steps=SCANNED if mode == "scan" else 1,
     )
+
+
+def _mlp(jax: Any, case: Case) -> Any:
+    activation: dict[str, Any] = {
+        "relu": jax.nn.relu,
+        "gelu": partial(jax.nn.gelu, approximate=False),
+    }
+    act = activation[case.activation]
+
+    def forward(parameters: Any, x: Any) -> Any:
+        for w, b in parameters[:-1]:
+            x = act(x @ w + b)
+        w, b = parameters[-1]
+        return x @ w + b
+
+    return forward

@@ -10,8 +10,12 @@ import tercet as tc
 
 from ..cases import LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
+from .tercet_networks import model_of
 
 CAPTURE: dict[str, dict[str, Any]] = {"captured": {}, "compiled": {"compile": True}}
+
+
+OTHER_NETWORKS = True
 
 
 def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Job:
@@ -20,7 +24,7 @@ def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Jo
     if mode in CAPTURE and not backend.captures:
         raise NotHere(f"not captured yet: the {backend.name} backend does not capture steps")
     casting = in_precision(precision)
-    model = _model(case)
+    model = _mlp(case) if case.network == "mlp" else model_of(case.network)
     inputs, classes = batch(case)
     x, y = tc.tensor(inputs), tc.tensor(classes)
     arguments: tuple[Any, ...] = (x, y)
@@ -45,7 +49,7 @@ def build(case: Case, mode: str, threads: int, precision: str = "float32") -> Jo
     )
 
 
-def _model(case: Case) -> Any:
+def _mlp(case: Case) -> Any:
     last = len(case.layers) - 1
     model = tc.models.Sequential(
         [
@@ -77,7 +81,7 @@ def _training(model: Any, casting: AbstractContextManager[Any]) -> Any:
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
         with casting:
-            loss = tc.cross_entropy(model(x), y)
+            loss = tc.cross_entropy(model(x), y.flatten())
         loss.backward()
         optimizer.step()
         return loss

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..cases import LR, Case, batch, weights
+from ..cases import LR, Case, batch
 from ..job import Job, NotHere
+from .torch_networks import model_of as network_of
 from .torch_steps import model_of
 
 COMPILED = {"compiled": "default", "max-autotune": "max-autotune"}
@@ -28,7 +29,8 @@ def build(case: Case, mode: str, precision: str, device: str) -> Job:
     if device == "cuda" and not torch.cuda.is_available():
         raise NotHere(f"PyTorch {torch.__version__} finds no usable GPU")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    model = model_of(torch, case).to(device)
+    mlp = case.network == "mlp"
+    model = (model_of(torch, case) if mlp else network_of(torch, case.network)).to(device)
     inputs, classes = batch(case)
     x, y = torch.from_numpy(inputs).to(device), torch.from_numpy(classes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True, capturable=mode == GRAPH)
@@ -38,7 +40,7 @@ def build(case: Case, mode: str, precision: str, device: str) -> Job:
         with torch.autocast(
             device, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=mode != GRAPH
         ):
-            return torch.nn.functional.cross_entropy(model(x), y)
+            return torch.nn.functional.cross_entropy(model(x), y.flatten())
 
     forward = torch.compile(loss_of, mode=COMPILED[mode]) if mode in COMPILED else loss_of
 
@@ -49,7 +51,7 @@ def build(case: Case, mode: str, precision: str, device: str) -> Job:
         optimizer.step()
         return loss
 
-    run = _graph(torch, case, model, optimizer, step) if mode == GRAPH else step
+    run = _graph(torch, model, optimizer, step) if mode == GRAPH else step
 
     def wait(result: Any) -> None:
         if device == "cuda":
@@ -63,10 +65,9 @@ def build(case: Case, mode: str, precision: str, device: str) -> Job:
     return Job(run, lambda loss: loss.detach().float().cpu().numpy(), wait, memory)
 
 
-def _graph(
-    torch: Any, case: Case, model: Any, optimizer: Any, step: Callable[[], Any]
-) -> Callable[[], Any]:
+def _graph(torch: Any, model: Any, optimizer: Any, step: Callable[[], Any]) -> Callable[[], Any]:
     """The step as one CUDA graph, beginning from the case's weights."""
+    values = [parameter.detach().clone() for parameter in model.parameters()]
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -76,7 +77,6 @@ def _graph(
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         loss = step()
-    values = [torch.from_numpy(v.T.copy()) for layer in weights(case) for v in layer]
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), values, strict=True):
             parameter.copy_(value)

@@ -6,13 +6,16 @@ from typing import Any
 
 from ..cases import LR, TRAIN, Case, batch, weights
 from ..job import Job, NotHere
+from .torch_networks import model_of as network_of
+
+OTHER_NETWORKS = True
 
 
 def build(case: Case, mode: str, threads: int) -> Job:
     import torch
 
     torch.set_num_threads(threads)
-    model = model_of(torch, case)
+    model = model_of(torch, case) if case.network == "mlp" else network_of(torch, case.network)
     inputs, classes = batch(case)
     x, y = torch.from_numpy(inputs), torch.from_numpy(classes)
     if case.kind == TRAIN:
@@ -49,7 +52,7 @@ def _training(torch: Any, model: Any, x: Any, y: Any, mode: str) -> Job:
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, **fused)
 
     def loss_of(x: Any, y: Any) -> Any:
-        return torch.nn.functional.cross_entropy(model(x), y)
+        return torch.nn.functional.cross_entropy(model(x), y.flatten())
 
     forward = torch.compile(loss_of) if mode == "compiled" else loss_of
 

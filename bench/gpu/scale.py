@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..cases import CASES, MNIST, TRAIN, Case
+from ..networks import NETWORKS
 from .clone import clone
 
 # The tests of the kernels first: what the others say depends on them.
@@ -43,6 +44,7 @@ GPU = Scale(
     cases=(
         *(Case(f"mlp-{n}", TRAIN, MNIST, n) for n in (64, 1024, 16384)),
         CASES["large"],
+        *(CASES[name] for name in NETWORKS),
     ),
     rounds=5,
     seconds=0.15,
