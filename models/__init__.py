@@ -5,12 +5,14 @@ from .model import Model
 from .recurrent import SequenceClassifier
 from .saving import load, load_weights, save_weights
 from .sequential import Sequential
+from .tabular import TabularMLP
 
 __all__ = [
     "MLP",
     "Model",
     "SequenceClassifier",
     "Sequential",
+    "TabularMLP",
     "load",
     "load_weights",
     "save_weights",
