@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from .run import open_run
 
     saved, model = open_run(options.folder, options.backend)
-    features = load_features(options.data, saved.target, saved.categories)
+    features = load_features(options.data, saved.target, saved.categories, saved.feature_names)
     inputs = fit_shape(features, model.input_shape)
     outputs = model.predict(inputs)
     if saved.log_target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Run:
     seed: int
     task: str
     class_names: list[str] | None
+    feature_names: Sequence[str] | None
     categories: Categories | None
     log_target: bool
     baseline: float | None

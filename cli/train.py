@@ -179,6 +179,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         task=source.task,
         class_names=list(source.class_names) if source.class_names is not None else None,
+        feature_names=source.feature_names,
         categories=source.categories,
         log_target=options.log_target,
         version=__version__,

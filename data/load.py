@@ -89,19 +89,26 @@ def _load(
 
 
 def load_features(
-    path: str, target: str | None = None, categories: Categories | None = None
+    path: str,
+    target: str | None = None,
+    categories: Categories | None = None,
+    feature_names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Inputs to predict for, float32 (n, ...): an .npy array, the array x of an .npz, or a .csv.
 
-    A .csv holds features alone; a column named `target` is left out. `categories` are those of the
-    DataSource; without them all features are numbers.
+    A .csv holds features alone; a column named `target` is left out. `categories` and
+    `feature_names` are those of the DataSource: without categories all features are numbers; where
+    the file's header has the names, its columns are taken by them, in any order, and others left
+    out.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
         header, rows, lines = read_csv(path)
         names = header or [f"column {i}" for i in range(len(rows[0]))]
-        dropped = names.index(target) if target in names else None
-        columns = [i for i in range(len(names)) if i != dropped]
+        columns = _named(path, header, feature_names or (), categories)
+        if columns is None:
+            dropped = names.index(target) if target in names else None
+            columns = [i for i in range(len(names)) if i != dropped]
         return read_features(path, rows, columns, names, lines, categories)
     if suffix in (".npy", ".npz"):
         arrays = load_arrays(path)
@@ -110,6 +117,24 @@ def load_features(
             raise DataError(f"{path} lacks the array 'x'; found {', '.join(arrays)}")
         return numeric(path, name, arrays[name])
     raise DataError(f"cannot tell what {path} holds: expected a .csv, .npz or .npy file")
+
+
+def _named(
+    path: str, header: list[str] | None, names: Sequence[str], categories: Categories | None
+) -> list[int] | None:
+    """Where the header has the columns of these names; None where the order has to tell."""
+    if header is None or not names or len(set(names)) < len(names):
+        return None
+    missing = [name for name in names if name not in header]
+    if not missing:
+        return [header.index(name) for name in names]
+    of_text = categories is not None and all(known is not None for known in categories)
+    if len(missing) == len(names) and not of_text:
+        return None
+    # A first row of text, where all columns are text, may as well be a sample.
+    raise DataError(
+        f"{path}: the header lacks the column {missing[0]!r}; found {', '.join(header)}"
+    )
 
 
 def _log(source: DataSource) -> DataSource:

@@ -133,7 +133,7 @@ def test_a_table_with_categories(tmp_path: Path) -> None:
     assert float(last.split("r2 ")[1].split(",")[0]) > 0.95
     evaluated = works(tercet("evaluate", "r", cwd=tmp_path))
     assert last.split("; trained")[0] == evaluated.split("; b")[0]
-    (tmp_path / "new.csv").write_text("colour,hour,x\nred,0,0\n,3,0\nviolet,99,0\n")
+    (tmp_path / "new.csv").write_text("x,colour,hour\n0,red,0\n0,,3\n0,violet,99\n")
     out = works(tercet("predict", "r", "--data", "new.csv", cwd=tmp_path))
     red, missing, unseen = (float(line) for line in out.splitlines()[1:])
     assert abs(np.log(red) - 2.0) < 0.5

@@ -173,6 +173,32 @@ def test_categories_are_those_of_the_training_part(tmp_path: Path) -> None:
     assert load_features(str(path), None, d.categories).tolist() == [[0], [5]]
 
 
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+
+    def features(text: str, *given: object) -> list:
+        path.write_text(text)
+        return load_features(str(path), *given).tolist()
+
+    one_text = (None, ("red",))
+    names = ("size", "colour")
+    for text in (
+        "colour,id,size\nred,x,2\n",
+        "size,y,colour\n2,7,red\n",
+        "2,red\n",
+        "S,C\n2,red\n",
+    ):
+        assert features(text, "y", one_text, names) == [[2, 1]]
+    with pytest.raises(DataError, match="the header lacks the column 'size'; found colour, Size"):
+        features("colour,Size\nred,2\n", "y", one_text, names)
+    # Two columns of one name are told by their order.
+    assert features("a,a\n1,2\n", "y", None, ("a", "a")) == [[1, 2]]
+    of_text = (("x",), ("red",))
+    assert features("colour,size\nred,x\n", "y", of_text, names) == [[1, 1]]
+    with pytest.raises(DataError, match="the header lacks the column 'size'; found x, red"):
+        features("x,red\nx,red\n", "y", of_text, names)
+
+
 def test_the_logarithm_of_the_target(csv: str, tmp_path: Path) -> None:
     plain, log = (load(csv, "b", task="regression", log_target=on) for on in (False, True))
     np.testing.assert_array_equal(log.y_train, np.log1p(plain.y_train))

@@ -48,6 +48,20 @@ def test_learns_what_categories_mean_and_is_saved(
     np.testing.assert_array_equal(tc.load(tmp_path / "m").predict(x), model.predict(x))
 
 
+def test_a_captured_step_is_the_eager_one(backend: Backend, rng: np.random.Generator) -> None:
+    x = np.stack([rng.integers(0, 4, size=64), rng.normal(size=64)], axis=1).astype(np.float32)
+    y = rng.integers(0, 2, size=64)
+    states = []
+    for capture in (True, False):
+        tc.seed(0)
+        model = TabularMLP(2, [4, 0], hidden=(8,), dropout=0.2)
+        model.compile("adamw", "cross_entropy")
+        model.fit(x, y, epochs=3, batch_size=16, verbose=0, capture=capture)
+        states.append(model.state_dict())
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(value, states[1][name])
+
+
 def test_wrong_arguments() -> None:
     for sizes in ([], [0, -1], [2.5]):
         with pytest.raises(OptionError, match="sizes has a number of categories for each feature"):
