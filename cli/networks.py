@@ -86,7 +86,7 @@ _RECURRENT = Network(
     lambda shape: len(shape) == 2,
 )
 NETWORKS = {
-    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.2, **_TRAINING}),
+    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.1, **_TRAINING}),
     "lstm": _RECURRENT,
     "gru": _RECURRENT,
     "rnn": _RECURRENT,
