@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> None:
         test_fraction=saved.test_fraction,
         seed=saved.seed,
         task=saved.task,
+        categories=saved.categories,
+        log_target=saved.log_target,
     )
     result = model.evaluate(source.x_test, source.y_test)
     print(

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..data import DataSource
+from ..data.categories import Categories
 from ..errors import OptionError
 from ..layers import Module, Permute, RandomFlip, RandomShift, Reshape, Standardize
-from ..models import CNN, MLP, Model, ResNet, SequenceClassifier
+from ..models import CNN, MLP, Model, ResNet, SequenceClassifier, TabularMLP
 
 AUGMENTATIONS = ("none", "shift", "flip", "flip-shift")
 SHIFT = 2  # pixels
@@ -39,6 +40,19 @@ def _mlp(
     outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
 ) -> Model:
     return MLP(outputs, options.hidden, options.activation, options.dropout, before, after)
+
+
+def _tabular(categories: Categories) -> Callable[..., Model]:
+    """_mlp for a table with categories."""
+
+    def make(
+        outputs: int, before: list[Module], after: list[Module], options: argparse.Namespace
+    ) -> Model:
+        sizes = [0 if known is None else len(known) + 1 for known in categories]
+        of_layers = (options.hidden, options.activation, options.dropout)
+        return TabularMLP(outputs, sizes, *of_layers, before, after)
+
+    return make
 
 
 def _cnn(
@@ -95,7 +109,7 @@ _RECURRENT = Network(
     lambda shape: len(shape) == 2,
 )
 NETWORKS = {
-    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.2, **_TRAINING}),
+    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.1, **_TRAINING}),
     "cnn": Network(
         _cnn,
         {
@@ -169,15 +183,20 @@ def make_network(source: DataSource, options: argparse.Namespace) -> Model:
         )
     before: list[Module] = []
     after: list[Module] = []
+    make = network.make if source.categories is None else _tabular(source.categories)
     if network.suits is _images:
         before += _as_images(shape, options)
+    elif source.categories is not None:
+        numeric = [i for i, known in enumerate(source.categories) if known is None]
+        if numeric:
+            before.append(_standardize(source.x_train[:, numeric]))
     elif options.model == "mlp" and len(shape) == 1:
         before.append(_standardize(source.x_train))
     elif options.model != "mlp":
         steps = source.x_train.reshape(-1, shape[-1])
         before.append(_standardize(steps[(steps != 0).any(axis=1)]))
     if source.task == "classification":
-        return network.make(int(source.num_classes), before, after, options)
+        return make(int(source.num_classes), before, after, options)
     if options.model != "mlp":
         raise OptionError(
             f"--model {options.model} learns classes; {source.name} has values to predict. Use "
@@ -185,7 +204,7 @@ def make_network(source: DataSource, options: argparse.Namespace) -> Model:
         )
     y = np.asarray(source.y_train, np.float64).reshape(len(source.y_train), -1)
     after.append(Standardize(y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12), inverse=True))
-    return network.make(y.shape[1], before, after, options)
+    return make(y.shape[1], before, after, options)
 
 
 def _as_images(shape: tuple[int, ...], options: argparse.Namespace) -> list[Module]:

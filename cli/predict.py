@@ -34,9 +34,13 @@ def run(options: argparse.Namespace) -> None:
     from .run import open_run
 
     saved, model = open_run(options.folder, options.backend)
-    inputs = fit_shape(load_features(options.data, target=saved.target), model.input_shape)
+    features = load_features(options.data, saved.target, saved.categories, saved.feature_names)
+    inputs = fit_shape(features, model.input_shape)
+    outputs = model.predict(inputs)
+    if saved.log_target:
+        outputs = np.expm1(outputs)
     text = io.StringIO()
-    write_rows(csv.writer(text, lineterminator="\n"), model.predict(inputs), saved)
+    write_rows(csv.writer(text, lineterminator="\n"), outputs, saved)
     if options.out is None:
         sys.stdout.write(text.getvalue())
     else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.categories import Categories
 from ..errors import CheckpointError
 from ..models import Model, load
 from ..training.checkpoint import write_atomically
@@ -25,6 +27,9 @@ class Run:
     seed: int
     task: str
     class_names: list[str] | None
+    feature_names: Sequence[str] | None
+    categories: Categories | None
+    log_target: bool
     baseline: float | None
     version: str
     backend: str

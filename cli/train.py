@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .options import HelpFormatter, add_backend, integer, number, widths
+from .options import HelpFormatter, add_backend, integer, names, number, widths
 
 MODELS = ("mlp", "cnn", "resnet", "lstm", "gru", "rnn")
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
@@ -36,6 +36,18 @@ def add_parser(commands: Any) -> None:
         "--task",
         choices=["classification", "regression"],
         help="what a .csv file's target is (text and few whole numbers: classes, else values)",
+    )
+    data.add_argument(
+        "--categorical",
+        type=names,
+        default=[],
+        help="columns of a .csv file whose numbers are categories, such as month,hour (columns of "
+        "text are so without it)",
+    )
+    data.add_argument(
+        "--log-target",
+        action="store_true",
+        help="learn log(1 + target), which suits counts and prices; predict gives the target",
     )
     data.add_argument(
         "--test-fraction",
@@ -118,6 +130,8 @@ def run(options: argparse.Namespace) -> None:
         test_fraction=options.test_fraction,
         seed=options.seed,
         task=options.task,
+        categorical=options.categorical,
+        log_target=options.log_target,
     )
     settle(options)
     set_default_dtype(options.dtype)
@@ -165,6 +179,9 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         task=source.task,
         class_names=list(source.class_names) if source.class_names is not None else None,
+        feature_names=source.feature_names,
+        categories=source.categories,
+        log_target=options.log_target,
         version=__version__,
         backend=backend.name,
         baseline=baseline,

@@ -9,6 +9,7 @@ from .series import load_series
 from .source import DataSource
 from .standardize import Standardizer
 from .tables import load_csv, load_npz
+from .text_features import TfIdf
 
 __all__ = [
     "DataLoader",
@@ -17,6 +18,7 @@ __all__ = [
     "Standardizer",
     "Subset",
     "TensorDataset",
+    "TfIdf",
     "load",
     "load_csv",
     "load_digits",

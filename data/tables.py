@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, OptionError, choose
+from .categories import Categories, is_categorical, number, value
+from .cells import MISSING, is_number
 from .checks import check_finite, check_same_length
-
-# What stands for no value in tables of numbers. In a column of text it may be a class.
-MISSING = ("na", "n/a", "null", "?", "-")
 
 TASKS = ("classification", "regression")
 # Whole numbers of more different values are likelier counts, prices or years than classes.
@@ -52,7 +52,7 @@ def read_csv(path: str | Path) -> tuple[list[str] | None, list[list[str]], list[
             )
     rows = [row for _, row in numbered]
     header, lines = None, [line for line, _ in numbered]
-    if not any(_is_number(cell) for cell in rows[0]):
+    if not any(is_number(cell) for cell in rows[0]):
         header, rows, lines = [cell.strip() for cell in rows[0]], rows[1:], lines[1:]
         if not rows:
             raise DataError(f"{path} holds a header and no rows; expected a row for each sample")
@@ -64,20 +64,22 @@ def _numbered(reader: Any) -> Any:
         yield reader.line_num, row
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def load_csv(
-    path: str | Path, target: str | int | None = None, task: str | None = None
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...] | None, str]:
-    """Features, target, feature names, class names, target's name of a table of numeric features.
+    path: str | Path,
+    target: str | int | None = None,
+    task: str | None = None,
+    categorical: Sequence[str] = (),
+    categories: Categories | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...] | None, str, Categories | None]:
+    """Features, target, feature names, class names, target's name and categories of a table.
 
-    x is float32 (n, d). The target is the column named `target` (or its number, from 0), else the
+    x is float32 (n, d). A column in which no cell is a number, and one named in `categorical`,
+    holds categories: in x they are whole numbers, from 1 by the order of the values, and
+    `categories` has these values (None for a column of numbers; None alone where all are such). A
+    missing one is a category, too. With `categories` given, these are the columns and their values,
+    and other values are 0.
+
+    The target is the column named `target` (or its number, from 0), else the
     last one. For `task` "classification" y is int64 (n,) and the class names are sorted; for
     "regression" y is float32 and the class names None. Without a task, text is classes and so are
     whole numbers if they are at most MOST_CLASSES different ones; other numbers are values.
@@ -98,9 +100,14 @@ def load_csv(
             "target; rename or drop all but one"
         )
     features = [i for i in range(len(names)) if i != at]
-    x = read_numbers(path, rows, features, names, lines)
+    for name in categorical:
+        if name not in [names[i] for i in features]:
+            raise DataError(f"{path}: {choose('column', name, [names[i] for i in features])}")
+    if categories is None:
+        categories = find_categories(rows, features, [names[i] in categorical for i in features])
+    x = read_features(path, rows, features, names, lines, categories)
     y, classes = _target(path, [row[at].strip() for row in rows], names[at], lines, task)
-    return x, y, tuple(names[i] for i in features), classes, names[at]
+    return x, y, tuple(names[i] for i in features), classes, names[at], categories
 
 
 def _column(path: str | Path, names: list[str], target: str | int | None) -> int:
@@ -112,6 +119,42 @@ def _column(path: str | Path, names: list[str], target: str | int | None) -> int
     if target.isdecimal() and int(target) < len(names):
         return int(target)
     raise DataError(f"{path}: {choose('target column', target, names)}")
+
+
+def find_categories(
+    rows: list[list[str]], columns: list[int], forced: Sequence[bool]
+) -> Categories | None:
+    """The values of each of the columns that holds categories, in order; None if none does."""
+    found: list[tuple[str, ...] | None] = []
+    for column, is_forced in zip(columns, forced, strict=True):
+        cells = [row[column] for row in rows]
+        known = is_forced or is_categorical(cells)
+        found.append(tuple(sorted({value(c) for c in cells})) if known else None)
+    return tuple(found) if any(k is not None for k in found) else None
+
+
+def read_features(
+    path: str | Path,
+    rows: list[list[str]],
+    columns: list[int],
+    names: list[str],
+    lines: list[int],
+    categories: Categories | None,
+) -> np.ndarray:
+    """The columns as float32 (n, columns): numbers, and the numbers of categories."""
+    if categories is None:
+        return read_numbers(path, rows, columns, names, lines)
+    if len(categories) != len(columns):
+        raise DataError(
+            f"{path}: expected {len(categories)} columns of features, found {len(columns)}"
+        )
+    x = np.empty((len(rows), len(columns)), np.float32)
+    numeric = [i for i, known in enumerate(categories) if known is None]
+    x[:, numeric] = read_numbers(path, rows, [columns[i] for i in numeric], names, lines)
+    for i, known in enumerate(categories):
+        if known is not None:
+            x[:, i] = number([row[columns[i]] for row in rows], known)
+    return x
 
 
 def read_numbers(
@@ -126,7 +169,7 @@ def read_numbers(
     try:
         x = np.array(table, dtype=np.float64)
     except ValueError:
-        x = np.array([[float(c) if _is_number(c) else np.nan for c in row] for row in table])
+        x = np.array([[float(c) if is_number(c) else np.nan for c in row] for row in table])
     x = to_float32(x)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
@@ -135,7 +178,7 @@ def read_numbers(
         kind = "is missing" if not cell else f"is {cell!r}, expected a finite float32 number"
         raise DataError(
             f"{path}, line {lines[r]}, column {names[columns[c]]!r}: the value {kind}. Fill it in, "
-            "drop the row, or encode text as numbers"
+            "drop the row, or encode text as numbers (a column of text alone is categories)"
         )
     return x
 
@@ -155,7 +198,7 @@ def _target(
             raise DataError(
                 f"{path}, line {lines[r]}, column {name!r}: the target is missing; drop the row"
             )
-    if all(_is_number(c) for c in cells):
+    if all(is_number(c) for c in cells):
         values = np.array(cells, dtype=np.float64)
         check_finite(to_float32(values), f"{path}, column {name!r}")
         whole = np.array_equal(values, np.round(values))
@@ -166,7 +209,7 @@ def _target(
             return values.astype(np.float32), None
         return index.astype(np.int64), tuple(f"{v:.12g}" for v in distinct)
     if task == "regression":
-        r = next(r for r, cell in enumerate(cells) if not _is_number(cell))
+        r = next(r for r, cell in enumerate(cells) if not is_number(cell))
         raise DataError(
             f"{path}, line {lines[r]}, column {name!r}: the target is {cells[r]!r}; a regression "
             "needs numbers"
@@ -178,10 +221,10 @@ def _target(
 
 def _check_text(path: str | Path, cells: list[str], name: str, lines: list[int]) -> None:
     """An error where cells of text are a slip in a column of numbers, and would make it classes."""
-    texts = [r for r, cell in enumerate(cells) if not _is_number(cell)]
+    texts = [r for r, cell in enumerate(cells) if not is_number(cell)]
     if len(texts) == len(cells):
         return
-    values = any(_is_number(cell) and not float(cell).is_integer() for cell in cells)
+    values = any(is_number(cell) and not float(cell).is_integer() for cell in cells)
     marks = [r for r in texts if cells[r].lower() in MISSING]
     unread_header = texts == [0] and lines[0] == 1
     if values or marks or unread_header:

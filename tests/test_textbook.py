@@ -80,3 +80,27 @@ def test_the_neuron_example_prints(backend: Backend, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "z = 2.8, sigmoid = 0.9427" in out
     assert "z = 1.0, sigmoid = 0.7311" in out
+
+
+@pytest.mark.parametrize("name", ["recommender", "autoencoder"])
+def test_errors_below_those_of_linear_models(backend: Backend, name: str) -> None:
+    found, linear = example(name).main(verbose=0)
+    assert found < 0.7 * linear
+
+
+def test_three_layers_tell_spam_that_a_linear_model_does_not(
+    backend: Backend, tmp_path: Path
+) -> None:
+    spam = example("spam")
+    found, linear = spam.main(verbose=0)
+    assert found > 0.95
+    assert linear < 0.7
+    texts, y = spam.made_up(200)
+    for i, (text, label) in enumerate(zip(texts, y, strict=True)):
+        folder = tmp_path / ("spam-1" if label else "ham")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{i:03}.txt").write_text(f"Subject: mail {i}\nX-Spam: {label}\n\n{text}\n")
+    read, labels = spam.read(tmp_path)
+    assert sorted(zip(labels, read, strict=True)) == sorted(
+        (label, f"mail {i} {text}\n") for i, (text, label) in enumerate(zip(texts, y, strict=True))
+    )

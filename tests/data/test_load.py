@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tercet.data import load, load_features
-from tercet.errors import DataError
+from tercet.errors import DataError, OptionError
 
 
 def test_by_name(tmp_path: Path) -> None:
@@ -47,8 +47,9 @@ def test_csv(csv: str) -> None:
 
 
 def test_csv_with_a_target(csv: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="column 'kind': the value is 'even'"):
-        load(csv, target="a")
+    d = load(csv, target="a")
+    assert (d.feature_names, d.categories) == (("b", "kind"), (None, ("even", "odd")))
+    np.testing.assert_array_equal(d.x_train[:, 1], d.y_train % 2 + 1)
     path = tmp_path / "r.csv"
     path.write_text("y,x\n" + "\n".join(f"{i + 0.5},{i}" for i in range(10)))
     d = load(str(path), target="y")
@@ -145,3 +146,71 @@ def test_features_of_a_csv(csv: str, tmp_path: Path) -> None:
     path.write_text("1,2\n\n3,\n")
     with pytest.raises(DataError, match="line 3, column 'column 1': the value is missing"):
         load_features(str(path))
+
+
+def test_categories_are_those_of_the_training_part(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("name,y\n" + "\n".join(f"n{i // 2:02},{i}.5" for i in range(60)))
+    d = load(str(path), test_fraction=0.4, seed=1)
+    assert d.categories is not None
+    known = np.array(["", *d.categories[0]])
+    assert list(known) == sorted(known)
+
+    def names(y: np.ndarray) -> np.ndarray:
+        return np.array([f"n{int(v) // 2:02}" for v in y])
+
+    np.testing.assert_array_equal(known[d.x_train[:, 0].astype(int)], names(d.y_train))
+    new = ~np.isin(names(d.y_test), names(d.y_train))
+    assert new.any()
+    assert not new.all()
+    of_test = d.x_test[:, 0].astype(int)
+    np.testing.assert_array_equal(of_test == 0, new)
+    np.testing.assert_array_equal(known[of_test[~new]], names(d.y_test)[~new])
+    # What is known may be given, as to evaluate a model, and to predict.
+    again = load(str(path), test_fraction=0.4, seed=1, categories=d.categories)
+    np.testing.assert_array_equal(again.x_test, d.x_test)
+    path.write_text("name\nn99\n" + d.categories[0][4] + "\n\n")
+    assert load_features(str(path), None, d.categories).tolist() == [[0], [5]]
+
+
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+
+    def features(text: str, *given: object) -> list:
+        path.write_text(text)
+        return load_features(str(path), *given).tolist()
+
+    one_text = (None, ("red",))
+    names = ("size", "colour")
+    for text in (
+        "colour,id,size\nred,x,2\n",
+        "size,y,colour\n2,7,red\n",
+        "2,red\n",
+        "S,C\n2,red\n",
+    ):
+        assert features(text, "y", one_text, names) == [[2, 1]]
+    with pytest.raises(DataError, match="the header lacks the column 'size'; found colour, Size"):
+        features("colour,Size\nred,2\n", "y", one_text, names)
+    # Two columns of one name are told by their order.
+    assert features("a,a\n1,2\n", "y", None, ("a", "a")) == [[1, 2]]
+    of_text = (("x",), ("red",))
+    assert features("colour,size\nred,x\n", "y", of_text, names) == [[1, 1]]
+    with pytest.raises(DataError, match="the header lacks the column 'size'; found x, red"):
+        features("x,red\nx,red\n", "y", of_text, names)
+
+
+def test_the_logarithm_of_the_target(csv: str, tmp_path: Path) -> None:
+    plain, log = (load(csv, "b", task="regression", log_target=on) for on in (False, True))
+    np.testing.assert_array_equal(log.y_train, np.log1p(plain.y_train))
+    np.testing.assert_array_equal(log.y_test, np.log1p(plain.y_test))
+    with pytest.raises(DataError, match="needs values, found classes"):
+        load(csv, log_target=True)
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "\n".join(f"{i},{i / 4 - 1}" for i in range(9)))
+    with pytest.raises(DataError, match=r"log\(1 \+ y\) needs targets above -1, found -1"):
+        load(str(path), log_target=True)
+
+
+def test_only_a_table_has_categorical_columns() -> None:
+    with pytest.raises(OptionError, match=r"digits: only a .csv file has named columns"):
+        load("digits", categorical=["0"])

@@ -35,14 +35,14 @@ def test_header_and_rows(table) -> None:
 def test_marks_endings_and_quotes(table, mark: bytes, ending: str) -> None:
     rows = ['"width, cm","the ""b""",kind', '"1.5",2,"red, dark"', "-3e1, 4 ,blue"]
     path = table(mark + ending.join(rows).encode())
-    x, y, features, classes, name = load_csv(path)
+    x, y, features, classes, name, _ = load_csv(path)
     np.testing.assert_array_equal(x, np.array([[1.5, 2], [-30, 4]], np.float32))
     assert features == ("width, cm", 'the "b"')
     assert (y.tolist(), classes, name) == ([1, 0], ("blue", "red, dark"), "kind")
 
 
 def test_without_a_header(table) -> None:
-    x, y, features, classes, name = load_csv(table("1,2,0.5\n3,4,1.5\n"))
+    x, y, features, classes, name, _ = load_csv(table("1,2,0.5\n3,4,1.5\n"))
     assert x.tolist() == [[1, 2], [3, 4]]
     assert (x.dtype, y.dtype) == (np.float32, np.float32)
     assert (y.tolist(), classes) == ([0.5, 1.5], None)
@@ -53,7 +53,7 @@ def test_without_a_header(table) -> None:
     ("target", "at"), [(None, 2), ("c", 2), ("a", 0), ("0", 0), ("1", 1), ("2", 2)]
 )
 def test_the_target_by_name_number_or_default(table, target: str | None, at: int) -> None:
-    x, y, features, _, name = load_csv(table("a,b,c\n1.5,2.5,3.5\n4.5,5.5,6.5\n"), target)
+    x, y, features, _, name, _ = load_csv(table("a,b,c\n1.5,2.5,3.5\n4.5,5.5,6.5\n"), target)
     rows = np.array([[1.5, 2.5, 3.5], [4.5, 5.5, 6.5]])
     np.testing.assert_array_equal(y, rows[:, at])
     np.testing.assert_array_equal(x, np.delete(rows, at, axis=1))
@@ -74,18 +74,18 @@ def test_no_such_target(table, target: str) -> None:
 
 
 def test_classes_of_text_and_of_whole_numbers(table) -> None:
-    _, y, _, classes, _ = load_csv(table("a,k\n1,virginica\n2,setosa\n3,virginica\n4, setosa \n"))
+    _, y, _, classes, *_ = load_csv(table("a,k\n1,virginica\n2,setosa\n3,virginica\n4, setosa \n"))
     assert (y.tolist(), classes, y.dtype) == ([1, 0, 1, 0], ("setosa", "virginica"), np.int64)
     # Numbers are sorted as numbers, and need not begin at 0 nor be dense.
-    _, y, _, classes, _ = load_csv(table("a,k\n1,10\n2,9.0\n3,-1\n4,10\n"))
+    _, y, _, classes, *_ = load_csv(table("a,k\n1,10\n2,9.0\n3,-1\n4,10\n"))
     assert (y.tolist(), classes, y.dtype) == ([2, 1, 0, 2], ("-1", "9", "10"), np.int64)
     # One cell of text makes all of them text.
-    _, y, _, classes, _ = load_csv(table("a,k\n1,1\n2,one\n"))
+    _, y, _, classes, *_ = load_csv(table("a,k\n1,1\n2,one\n"))
     assert classes == ("1", "one")
 
 
 def test_values_to_regress(table) -> None:
-    _, y, _, classes, _ = load_csv(table("a,k\n1,2\n2,-1e-3\n3,4\n"))
+    _, y, _, classes, *_ = load_csv(table("a,k\n1,2\n2,-1e-3\n3,4\n"))
     np.testing.assert_array_equal(y, np.array([2, -1e-3, 4], np.float32))
     assert classes is None
 
@@ -313,6 +313,42 @@ def test_two_columns_of_the_targets_name(table) -> None:
     assert load_csv(table("a,a,y\n1,2,0\n"))[2] == ("a", "a")
 
 
+def test_columns_of_categories(table) -> None:
+    text = "colour,size,day,y\nred,1.5,1,0\n,2,2,1\nblue,3,1.0,0\nnan,4,3,1\n"
+    x, _, features, _, _, categories = load_csv(table(text))
+    assert features == ("colour", "size", "day")
+    assert categories == (("", "blue", "red"), None, None)
+    assert x.dtype == np.float32
+    assert x.tolist() == [[3, 1.5, 1], [1, 2, 2], [2, 3, 1], [1, 4, 3]]
+    x, *_, categories = load_csv(table(text), categorical=["day"])
+    assert categories == (("", "blue", "red"), None, ("1", "2", "3"))
+    assert x[:, 2].tolist() == [1, 2, 1, 3]
+    given = (("red",), None, None)
+    x, *_, categories = load_csv(table(text), categories=given)
+    assert (x[:, 0].tolist(), categories) == ([1, 0, 0, 0], given)
+    assert load_csv(table("a,b,y\n1,2,0\n"))[5] is None
+    with pytest.raises(DataError, match="expected 3 columns of features, found 2"):
+        load_csv(table("a,b,y\n1,2,0\n"), categories=given)
+    with pytest.raises(DataError, match="unknown column 'dai'; expected one of: colour"):
+        load_csv(table(text), categorical=["dai"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("red 2", "line 2, column 'a': the value is 'red'"),
+        ("red inf", "line 2, column 'a': the value is 'red'"),
+        ("? ?", r"line 2, column 'a': the value is '\?'"),
+        ("nan nan", "line 2, column 'a': the value is 'nan'"),
+    ],
+)
+def test_a_column_that_is_no_category(table, cells: str, message: str) -> None:
+    """One number makes it a column of numbers, and marks for missing values make it nothing."""
+    text = "".join(f"{cell},1,0\n" for cell in cells.split())
+    with pytest.raises(DataError, match=message):
+        load_csv(table(f"a,b,y\n{text}"))
+
+
 def test_the_target_by_a_number(table) -> None:
     assert load_csv(table("a,b,c\n1,2.5,3\n"), 1)[4] == "b"
 
@@ -329,7 +365,7 @@ def test_the_task_is_guessed_or_given(table) -> None:
     few, many = ("a,y\n" + "".join(f"{i},{i % n}\n" for i in range(300)) for n in (100, 101))
     assert load_csv(table(few))[3] is not None
     assert load_csv(table(many))[3] is None
-    _, y, _, classes, _ = load_csv(table(few), task="regression")
+    _, y, _, classes, *_ = load_csv(table(few), task="regression")
     assert classes is None
     np.testing.assert_array_equal(y, np.arange(300) % 100)
     assert load_csv(table("a,y\n1,0.5\n2,1.5\n"), task="classification")[3] == ("0.5", "1.5")
