@@ -45,6 +45,7 @@ ACTIVATION(Sigmoid, sigmoid_of(x), y, y*(REAL(1) - y))
 ACTIVATION(Tanh, tanh(x), y, REAL(1) - y * y)
 ACTIVATION(HardSigmoid, clipped(x + REAL(3), REAL(0), REAL(6)) / REAL(6), y,
            y > 0 && y < 1 ? REAL(1) / REAL(6) : REAL(0))
+ACTIVATION(Relu6, clipped(x, REAL(0), REAL(6)), y, y > 0 && y < 6 ? REAL(1) : REAL(0))
 ACTIVATION(Gelu, x* normal_cdf(x), x,
            normal_cdf(x) + x * (exp(REAL(-0.5) * x * x) * REAL(INV_SQRT_2PI)))
 ACTIVATION(Silu, x* sigmoid_of(x), x, sigmoid_of(x) * (REAL(1) + x * (REAL(1) - sigmoid_of(x))))
@@ -85,11 +86,12 @@ __device__ void with_activation(int kind, Use use) {
         case 6: return use(Sigmoid());
         case 7: return use(Tanh());
         case 8: return use(HardSigmoid());
-        case 9: return use(Gelu());
-        case 10: return use(GeluTanh());
-        case 11: return use(Silu());
-        case 12: return use(HardSwish());
-        case 13: return use(Mish());
+        case 9: return use(Relu6());
+        case 10: return use(Gelu());
+        case 11: return use(GeluTanh());
+        case 12: return use(Silu());
+        case 13: return use(HardSwish());
+        case 14: return use(Mish());
     }
 }
 

@@ -43,6 +43,12 @@ class ReLU(_Named):
     kind_name = "relu"
 
 
+class ReLU6(_Named):
+    """min(max(x, 0), 6)."""
+
+    kind_name = "relu6"
+
+
 class SELU(_Named):
     """The self-normalizing elu."""
 

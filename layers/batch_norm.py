@@ -39,7 +39,7 @@ class _BatchNorm(ChannelNorm):
             self.running_var,
             self.weight,
             self.bias,
-            self.training or self.running_mean is None,
+            (self.training and not self.frozen) or self.running_mean is None,
             self.momentum,
             self.eps,
             tracked=self.num_batches_tracked,

@@ -43,6 +43,9 @@ class ModuleList(Module):
     def __getitem__(self, index: int) -> Module:
         return list(self._modules.values())[index]
 
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, list(self._modules)[index], checked("ModuleList", module))
+
     def config(self) -> dict[str, Any]:
         return {"modules": list(self)}
 

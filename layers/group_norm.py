@@ -79,7 +79,7 @@ class _InstanceNorm(ChannelNorm):
             self.running_var,
             self.weight,
             self.bias,
-            self.training or self.running_mean is None,
+            (self.training and not self.frozen) or self.running_mean is None,
             self.momentum or 0.0,
             self.eps,
         )

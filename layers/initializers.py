@@ -218,7 +218,18 @@ ALIASES = {
 
 # Activations that pass about half of their input on, as ReLU does; He's variance is made for that.
 HALF = frozenset(
-    ("relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish", "hard_swish", "softplus")
+    (
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+        "mish",
+        "hard_swish",
+        "softplus",
+    )  # fmt: skip
 )
 
 

@@ -122,6 +122,7 @@ class Module:
     # The dtype of what the module takes, where that is not its parameters'.
     input_dtype: ClassVar[str | None] = None
     training: bool
+    frozen: bool
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -137,6 +138,8 @@ class Module:
         set_(self, "_modules", {})
         set_(self, "_hooks", ())
         set_(self, "training", True)
+        set_(self, "frozen", False)
+        set_(self, "_replaced", ())
         set_(self, "_place", (current_name(), get_default_dtype()))
         return self
 
@@ -146,11 +149,20 @@ class Module:
     _modules: dict[str, Module]
     _hooks: tuple[tuple[str, Any], ...]
     _place: tuple[str, DType]
+    # Submodules that took the place of another one: the constructor does not make those.
+    _replaced: tuple[str, ...]
 
     def __init__(self) -> None:
         """Nothing to do; subclasses may call it, as they would elsewhere."""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._modules and isinstance(value, Module):
+            if name not in self._replaced:
+                object.__setattr__(self, "_replaced", (*self._replaced, name))
+            self._modules[name] = value  # where the other one was: the order is that of running
+            object.__setattr__(self, name, value)
+            changed()
+            return
         for kind in (self._parameters, self._buffers, self._modules):
             kind.pop(name, None)
         if isinstance(value, Parameter):
@@ -309,6 +321,39 @@ class Module:
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
+
+    def freeze(self: M) -> M:
+        """Train nothing in this module: Keras' `trainable = False`; returns it.
+
+        Parameters get `requires_grad` False, and batch and instance norms use their running
+        statistics and leave them as they are, in training mode, too. (In PyTorch, `requires_grad`
+        alone does not stop these; here, neither.) Dropout goes on. An optimizer that `compile` was
+        given without parameters leaves frozen ones out from the next `fit` on.
+
+        >>> import tercet as tc
+        >>> body, head = tc.layers.Dense(3, 4).freeze(), tc.layers.Dense(4, 2)
+        >>> tc.models.Sequential([body, head]).num_parameters(trainable=True)
+        10
+        """
+        return self._freeze(True)
+
+    def unfreeze(self: M) -> M:
+        """Train all of this module again: the contrary of `freeze`."""
+        return self._freeze(False)
+
+    def _freeze(self: M, frozen: bool) -> M:
+        for module in self.modules():
+            module._check_built()
+        for module in self.modules():
+            module._freeze_alone(frozen)
+        changed()
+        return self
+
+    def _freeze_alone(self, frozen: bool) -> None:
+        object.__setattr__(self, "frozen", frozen)
+        for p in self._parameters.values():
+            p.requires_grad_(not frozen)
+            p.zero_grad()
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

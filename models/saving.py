@@ -26,6 +26,7 @@ def save(model: Model, path: str | Path) -> None:
         "architecture": describe(model),
         "input_shape": model.input_shape,
         "dtype": model.dtype.name,
+        "frozen": [name for name, module in model.named_modules() if module.frozen],
         "compile": _compile_options(model.trainer),
     }
     save_arrays(path, model.state_dict(), description)
@@ -60,6 +61,10 @@ def load(path: str | Path, backend: str | None = None) -> Model:
     if shape is not None:
         model.build(shape)
     model.load_state_dict(arrays)
+    frozen = set(description.get("frozen", ()))
+    for name, module in model.named_modules():
+        if name in frozen:
+            module._freeze_alone(True)
     options = description.get("compile")
     if options is not None:
         model.compile(options["optimizer"], options["loss"], options["metrics"])
@@ -80,7 +85,10 @@ def describe(value: Any) -> Any:
     """A constructor argument as JSON: modules as {"class", "config"}, in any depth."""
     if isinstance(value, Module):
         config = {name: describe(v) for name, v in value.config().items()}
-        return {"class": type(value).__name__, "config": config}
+        described = {"class": type(value).__name__, "config": config}
+        children = value._modules
+        replaced = {n: describe(children[n]) for n in value._replaced if n in children}
+        return described | ({"replaced": replaced} if replaced else {})
     if isinstance(value, Regularizer):
         return {"regularizer": [value.l1, value.l2]}
     if isinstance(value, initializers.Initializer):
@@ -120,9 +128,12 @@ def build(description: Any) -> Any:
         raise CheckpointError(
             f"{choose('class', name, Module.registry)} Import the module that defines it first"
         )
-    return Module.registry[name].from_config(
+    module = Module.registry[name].from_config(
         {k: build(v) for k, v in description["config"].items()}
     )
+    for child, replacement in description.get("replaced", {}).items():
+        setattr(module, child, build(replacement))
+    return module
 
 
 def _compile_options(trainer: Trainer | None) -> dict[str, Any] | None:

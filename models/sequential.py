@@ -33,12 +33,7 @@ class Sequential(Model):
 
     def add(self, layer: Module) -> None:
         """Append a layer."""
-        if not isinstance(layer, Module):
-            raise OptionError(
-                f"Sequential holds layers, found {layer!r} of type {type(layer).__name__}; "
-                "functions go into the forward of a Module of your own"
-            )
-        setattr(self, str(len(self._modules)), layer)
+        setattr(self, str(len(self._modules)), _layer(layer))
 
     def forward(self, x: Any) -> Any:
         for layer in self._modules.values():
@@ -54,6 +49,10 @@ class Sequential(Model):
     def __getitem__(self, index: int) -> Module:
         return list(self._modules.values())[index]
 
+    def __setitem__(self, index: int, layer: Module) -> None:
+        """Put another layer in the place of one, such as a new head on a trained body."""
+        setattr(self, list(self._modules)[index], _layer(layer))
+
     def config(self) -> dict[str, Any]:
         # A subclass makes its layers from arguments of its own; a plain one is its layers.
         return super().config() if type(self) is not Sequential else {"layers": list(self)}
@@ -61,3 +60,12 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
         return cls(**config) if cls is not Sequential else cls(config["layers"])
+
+
+def _layer(layer: Any) -> Module:
+    if not isinstance(layer, Module):
+        raise OptionError(
+            f"Sequential holds layers, found {layer!r} of type {type(layer).__name__}; "
+            "functions go into the forward of a Module of your own"
+        )
+    return layer

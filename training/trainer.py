@@ -69,6 +69,8 @@ class Trainer:
         self.precision = precision
         self.scaler = LossScaler() if precision == "float16" else None
         self._optimizer = optimizer
+        # Without parameters of its own, the optimizer has those that the model has when fit begins.
+        self._binds = optimizer is not None and not optimizer.bound
         self.history = History()
         self.stop_training = False
         self.epochs = 0
@@ -112,8 +114,7 @@ class Trainer:
             )
         self._train_batch.begin(capture)
         self._evaluate_batch.begin(capture)
-        if not self.optimizer.bound:
-            self.optimizer.bind(self.model.parameters())
+        self._bind()
         self.epochs, self.steps_per_epoch = epochs, len(loader)
         self.batch_size, self.samples = loader.batch_size, len(loader.dataset)
         self.stop_training = False
@@ -134,6 +135,23 @@ class Trainer:
         for callback in callbacks:
             callback.on_train_end(self)
         return self.history
+
+    def _bind(self) -> None:
+        """Let the optimizer train what is the model's now: layers may be new, frozen or free."""
+        held = self.optimizer.parameters
+        named = {id(p): name for name, p in self.model.named_parameters() if p.requires_grad}
+        if self._binds:
+            if [id(p) for p in held] != list(named):
+                self.optimizer.bind(self.model.parameters())
+            return
+        own = {id(p) for p in self.model.parameters()}
+        new = [name for i, name in named.items() if i not in {id(p) for p in held}]
+        if new and any(id(p) not in own for p in held):
+            raise OptionError(
+                f"the optimizer has parameters that the model no longer has, but not {new[0]}"
+                + (f" and {len(new) - 1} more" if len(new) > 1 else "")
+                + ", which is new. Make an optimizer of the model's parameters and compile again"
+            )
 
     def _train_epoch(self, loader: DataLoader, callbacks: Sequence[Callback]) -> dict[str, float]:
         self.model.train()

@@ -43,6 +43,11 @@ def relu(x: Operand) -> Tensor:
     return activation(x, "relu")
 
 
+def relu6(x: Operand) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return activation(x, "relu6")
+
+
 def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope * x."""
     return activation(x, "leaky_relu", negative_slope)

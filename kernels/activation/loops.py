@@ -21,7 +21,7 @@ from .reference import (
 )
 
 # Without exponentials: as cheap as a copy.
-PLAIN = ("identity", "relu", "leaky_relu", "hard_sigmoid", "hard_swish")
+PLAIN = ("identity", "relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_swish")
 KIND_NUMBER = {name: number for number, name in enumerate(KINDS)}
 # e^20 + 1 = e^20 in both dtypes as far as mish can tell, and its square does not overflow.
 MISH_LINEAR = 20.0
@@ -49,6 +49,12 @@ def _pairs(f: Any) -> dict[str, tuple[Rule, Rule]]:
 
     def relu_slope(y: Any, alpha: Any) -> Any:
         return one if y > zero else zero
+
+    def relu6(x: Any, alpha: Any) -> Any:
+        return zero if x <= zero else (six if x > six else x)
+
+    def relu6_slope(y: Any, alpha: Any) -> Any:
+        return one if y > zero and y < six else zero
 
     def leaky_relu(x: Any, alpha: Any) -> Any:
         return x if x > zero else alpha * x
@@ -103,9 +109,10 @@ def _pairs(f: Any) -> dict[str, tuple[Rule, Rule]]:
         return half * x * (one + tanh(root * (x + cubic * x * x * x)))
 
     def gelu_tanh_slope(x: Any, alpha: Any) -> Any:
-        t = tanh(root * (x + cubic * x * x * x))
+        # (1 + tanh u) / 2 = sigmoid(2 u), whose small tail is exact where 1 + tanh u cancels.
+        s = sigmoid(two * root * (x + cubic * x * x * x))
         inner = root * (one + cubic_3 * x * x)
-        return half * (one + t) + half * x * (one - t * t) * inner
+        return s + two * x * s * (one - s) * inner
 
     def silu(x: Any, alpha: Any) -> Any:
         return x * sigmoid(x)
@@ -143,6 +150,7 @@ def _pairs(f: Any) -> dict[str, tuple[Rule, Rule]]:
         "sigmoid": (logistic, logistic_slope),
         "tanh": (hyperbolic, hyperbolic_slope),
         "hard_sigmoid": (hard_sigmoid, hard_sigmoid_slope),
+        "relu6": (relu6, relu6_slope),
         "gelu": (gelu, gelu_slope),
         "gelu_tanh": (gelu_tanh, gelu_tanh_slope),
         "silu": (silu, silu_slope),

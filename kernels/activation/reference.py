@@ -4,6 +4,7 @@ The derivative is computed from one saved array: from the output for the kinds i
 that a layer need not keep its input), from the input for those in FROM_INPUT.
 
     relu         max(x, 0)                               Nair & Hinton, 2010
+    relu6        min(max(x, 0), 6)                       Krizhevsky, 2010
     leaky_relu   x if x > 0 else alpha x                 Maas et al., 2013
     elu          x if x > 0 else alpha (e^x - 1)         Clevert et al., 2016
     selu         scale * elu(x) with fixed alpha         Klambauer et al., 2017
@@ -50,6 +51,14 @@ def relu(xp: Any, x: Array, alpha: float) -> Array:
 
 def relu_grad(xp: Any, y: Array, alpha: float) -> Array:
     return y > 0
+
+
+def relu6(xp: Any, x: Array, alpha: float) -> Array:
+    return xp.clip(x, 0.0, 6.0)
+
+
+def relu6_grad(xp: Any, y: Array, alpha: float) -> Array:
+    return (y > 0) & (y < 6)
 
 
 def leaky_relu(xp: Any, x: Array, alpha: float) -> Array:
@@ -172,6 +181,7 @@ FROM_OUTPUT: dict[str, tuple[Rule, Rule]] = {
     "sigmoid": (sigmoid_forward, sigmoid_grad),
     "tanh": (tanh, tanh_grad),
     "hard_sigmoid": (hard_sigmoid, hard_sigmoid_grad),
+    "relu6": (relu6, relu6_grad),
 }
 FROM_INPUT: dict[str, tuple[Rule, Rule]] = {
     "gelu": (gelu, gelu_grad),

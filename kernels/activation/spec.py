@@ -12,6 +12,7 @@ from .reference import FROM_OUTPUT, KINDS, activation_backward, activation_forwa
 ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 KINKS = {
     "relu": (0.0,),
+    "relu6": (0.0, 6.0),
     "leaky_relu": (0.0,),
     "elu": (0.0,),
     "selu": (0.0,),

@@ -21,6 +21,7 @@ ACTIVATIONS = {
     "sigmoid": (tc.sigmoid, torch.sigmoid),
     "tanh": (tc.tanh, torch.tanh),
     "hard_sigmoid": (tc.hard_sigmoid, F.hardsigmoid),
+    "relu6": (tc.relu6, F.relu6),
     "hard_swish": (tc.hard_swish, F.hardswish),
     "mish": (tc.mish, F.mish),
     "softmax": (tc.softmax, lambda x: F.softmax(x, -1)),

@@ -131,7 +131,10 @@ class Optimizer:
                     )
 
     def bind(self, parameters: Iterable[Any]) -> None:
-        """Take the parameters to train, or groups of them; those without gradients are left out."""
+        """Take the parameters to train, or groups of them; those without gradients are left out.
+
+        Done again with others, the state begins anew.
+        """
         given = list(parameters)
         if not given:
             raise OptionError(f"{type(self).__name__}: there are no parameters to train")
@@ -161,6 +164,7 @@ class Optimizer:
                 first += len(chosen)
         if not self.groups:
             raise OptionError(f"{type(self).__name__}: no parameter requires a gradient")
+        self._flat = None
         self._flatten()
 
     @property
