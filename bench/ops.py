@@ -100,7 +100,7 @@ def dense(n: int, k: int, m: int) -> Iterator[OpCase]:
         f"dense relu {shape}",
         "dense_forward",
         lambda rng: [_floats(rng, n, k), _floats(rng, k, m), _floats(rng, m)],
-        {"activation": "relu", "alpha": 0.0, "save_pre": False},
+        {"activation": "relu", "alpha": 0.0, "save_pre": False, "save_signs": False},
         flops,
     )
     yield OpCase(
