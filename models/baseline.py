@@ -12,8 +12,8 @@ from ..training.schedules import CosineAnnealingLR
 from .sequential import Sequential
 
 # Enough for a linear model, whatever the data: steps, and samples of each.
-STEPS, BATCH = 2000, 128
-MOST_EPOCHS = 60
+STEPS, BATCH = 4000, 128
+MOST_EPOCHS = 120
 # The commonest values of a column of categories have an input of their own in the linear model.
 MOST_VALUES = 256
 # What is added to the diagonal of least squares' equations, relative to its mean.
@@ -60,7 +60,7 @@ def _logistic(train: np.ndarray, test: np.ndarray, source: DataSource, number: i
     seed(number)
     layers: list[Module] = [Flatten(), Dense(source.num_classes, weight_init="zeros")]
     model = Sequential(layers)
-    model.compile(AdamW(lr=1e-2, weight_decay=1e-2), "cross_entropy", ["accuracy"])
+    model.compile(AdamW(lr=5e-3, weight_decay=1e-2), "cross_entropy", ["accuracy"])
     schedule = CosineAnnealingLR(T_max=epochs)
     model.fit(
         train, source.y_train, epochs=epochs, batch_size=BATCH, verbose=0, callbacks=[schedule]
