@@ -9,14 +9,19 @@ from .series import load_series
 from .source import DataSource
 from .standardize import Standardizer
 from .tables import load_csv, load_npz
+from .text import CharVocabulary, TextLoader, TextSource, TextWindows, load_text
 
 __all__ = [
+    "CharVocabulary",
     "DataLoader",
     "DataSource",
     "Dataset",
     "Standardizer",
     "Subset",
     "TensorDataset",
+    "TextLoader",
+    "TextSource",
+    "TextWindows",
     "load",
     "load_csv",
     "load_digits",
@@ -25,6 +30,7 @@ __all__ = [
     "load_mnist",
     "load_npz",
     "load_series",
+    "load_text",
     "pad_sequences",
     "random_split",
 ]

@@ -1,6 +1,7 @@
 """Models: Module with fit and predict, Sequential, and ready-made networks."""
 
 from .cnn import CNN
+from .gpt import GPT
 from .mlp import MLP
 from .model import Model
 from .recurrent import SequenceClassifier
@@ -10,6 +11,7 @@ from .sequential import Sequential
 
 __all__ = [
     "CNN",
+    "GPT",
     "MLP",
     "Model",
     "ResNet",
