@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from . import language_options
 from .options import add_backend
 
 
@@ -28,6 +29,10 @@ def run(options: argparse.Namespace) -> None:
     from .train import beside, held_out
 
     saved, model = open_run(options.folder, options.backend)
+    if saved.task == language_options.TASK:
+        from . import language
+
+        return language.evaluate(saved, model, options.data_path)
     source = load(
         saved.data,
         target=saved.target,

@@ -23,14 +23,14 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     """The parser with all commands."""
-    from . import bench, evaluate, info, predict, train, warmup
+    from . import bench, evaluate, generate, info, predict, train, warmup
 
     parser = Parser(
         prog="tercet",
         description="Train and use neural networks on NumPy, Numba or CuPy.",
     )
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    for module in (train, evaluate, predict, info, bench, warmup):
+    for module in (train, evaluate, predict, generate, info, bench, warmup):
         module.add_parser(commands)
     return parser
 

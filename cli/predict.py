@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import language_options
 from .options import add_backend
 
 
@@ -30,10 +31,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Load the run and the inputs, write one line a row."""
     from ..data import load_features
+    from ..errors import OptionError
     from ..training.checkpoint import write_atomically
     from .run import open_run
 
     saved, model = open_run(options.folder, options.backend)
+    if saved.task == language_options.TASK:
+        raise OptionError(f"{options.folder} holds a language model: use tercet generate")
     features = load_features(options.data, saved.target, saved.categories, saved.feature_names)
     inputs = fit_shape(features, model.input_shape)
     outputs = model.predict(inputs)

@@ -27,13 +27,13 @@ class Run:
     seed: int
     task: str
     class_names: list[str] | None
-    feature_names: Sequence[str] | None
-    categories: Categories | None
-    log_target: bool
     baseline: float | None
     version: str
     backend: str
     options: dict[str, Any]
+    feature_names: Sequence[str] | None = None
+    categories: Categories | None = None
+    log_target: bool = False
 
     def save(self, folder: Path) -> None:
         """Write run.json into the folder, atomically."""

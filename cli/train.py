@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import language_options
 from .options import HelpFormatter, add_backend, integer, names, number, widths
 
-MODELS = ("mlp", "cnn", "resnet", "lstm", "gru", "rnn")
+MODELS = ("mlp", "cnn", "resnet", "lstm", "gru", "rnn", "gpt")
+TEST_FRACTION = 0.2
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 
 
@@ -28,7 +30,8 @@ def add_parser(commands: Any) -> None:
     data.add_argument(
         "--data",
         default="digits",
-        help="digits, mnist, fashion-mnist, a .csv or .npz file, or a folder of .ts files",
+        help="digits, mnist, fashion-mnist, a .csv or .npz file, a folder of .ts files, or a "
+        "text file for a gpt",
     )
     data.add_argument("--data-path", help="folder that holds the data set's files")
     data.add_argument("--target", help="column to predict of a .csv file (default: the last one)")
@@ -52,8 +55,8 @@ def add_parser(commands: Any) -> None:
     data.add_argument(
         "--test-fraction",
         type=number(0.0, 1.0, open_low=True),
-        default=0.2,
-        help="held-out share of a file without a test part of its own",
+        help="held-out share of a file without a test part of its own (default: 0.2; of a text "
+        "its last 0.1)",
     )
     model = p.add_argument_group("model")
     model.add_argument("--model", default="mlp", choices=MODELS, help="kind of network")
@@ -64,7 +67,7 @@ def add_parser(commands: Any) -> None:
         "--channels", type=widths, help="channels of a cnn's convolutions, or a resnet's stages"
     )
     model.add_argument("--blocks", type=integer(1), help="blocks in each stage of a resnet")
-    model.add_argument("--layers", type=integer(1), help="recurrent layers")
+    model.add_argument("--layers", type=integer(1), help="recurrent layers, or blocks of a gpt")
     model.add_argument(
         "--bidirectional", action="store_true", default=None, help="read sequences both ways"
     )
@@ -74,6 +77,7 @@ def add_parser(commands: Any) -> None:
         help="how a cnn's or resnet's images are changed at random while training",
     )
     training = p.add_argument_group("training")
+    language_options.add(model, training)
     training.add_argument("--epochs", type=integer(1), help="passes over the data")
     training.add_argument("--batch-size", type=integer(1), help="samples a step")
     training.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="optimizer")
@@ -110,6 +114,13 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, report on held-out data, save."""
+    if options.model == "gpt":
+        from . import language
+
+        return language.train(options)
+    language_options.refuse(options)
+    if options.test_fraction is None:
+        options.test_fraction = TEST_FRACTION
     from .. import __version__
     from ..autograd import float_dtype, set_default_dtype
     from ..autograd.precision import check

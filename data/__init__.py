@@ -9,15 +9,20 @@ from .series import load_series
 from .source import DataSource
 from .standardize import Standardizer
 from .tables import load_csv, load_npz
+from .text import CharVocabulary, TextLoader, TextSource, TextWindows, load_text
 from .text_features import TfIdf
 
 __all__ = [
+    "CharVocabulary",
     "DataLoader",
     "DataSource",
     "Dataset",
     "Standardizer",
     "Subset",
     "TensorDataset",
+    "TextLoader",
+    "TextSource",
+    "TextWindows",
     "TfIdf",
     "load",
     "load_csv",
@@ -27,6 +32,7 @@ __all__ = [
     "load_mnist",
     "load_npz",
     "load_series",
+    "load_text",
     "pad_sequences",
     "random_split",
 ]

@@ -50,8 +50,13 @@ class DataLoader:
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
         self.epoch = 0
 
+    @property
+    def samples(self) -> int:
+        """How many samples an epoch goes through."""
+        return len(self.dataset)
+
     def __len__(self) -> int:
-        n = len(self.dataset)
+        n = self.samples
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -78,7 +83,7 @@ class DataLoader:
         return Generator(self.seed, epoch).permutation(n) if self.shuffle else None
 
     def _slices(self) -> Iterator[slice]:
-        n = len(self.dataset)
+        n = self.samples
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             yield slice(start, min(start + self.batch_size, n))
 

@@ -229,7 +229,7 @@ HALF = frozenset(
         "mish",
         "hard_swish",
         "softplus",
-    )  # fmt: skip
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 from .autoencoder import Autoencoder
 from .cnn import CNN
+from .gpt import GPT
 from .mlp import MLP
 from .model import Model
 from .recommender import Recommender
@@ -13,6 +14,7 @@ from .tabular import TabularMLP
 
 __all__ = [
     "CNN",
+    "GPT",
     "MLP",
     "Autoencoder",
     "Model",

@@ -49,6 +49,9 @@ class Loss:
 class CrossEntropyLoss(Loss):
     """`cross_entropy` of logits (n, c) against class indices (n,) or probabilities (n, c).
 
+    Outputs of sequences, (n, length, c), go with class indices (n, length): each place is a row of
+    its own.
+
     >>> import tercet as tc
     >>> round(CrossEntropyLoss(label_smoothing=0.1)(tc.tensor([[2.0, 0.0]]), [0]).item(), 4)
     0.2269
@@ -76,6 +79,8 @@ class CrossEntropyLoss(Loss):
             F.check_labels(target, columns, self.options["ignore_index"])
 
     def __call__(self, outputs: Tensor, target: Any, sample_weight: Any = None) -> Tensor:
+        if outputs.ndim > 2 and np.shape(target) == outputs.shape[:-1]:
+            outputs, target = outputs.reshape(-1, outputs.shape[-1]), target.reshape(-1)
         return F.cross_entropy(outputs, target, sample_weight=sample_weight, **self.options)
 
 

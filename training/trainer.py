@@ -116,7 +116,7 @@ class Trainer:
         self._evaluate_batch.begin(capture)
         self._bind()
         self.epochs, self.steps_per_epoch = epochs, len(loader)
-        self.batch_size, self.samples = loader.batch_size, len(loader.dataset)
+        self.batch_size, self.samples = loader.batch_size, loader.samples
         self.stop_training = False
         for callback in callbacks:
             callback.on_train_begin(self)
@@ -160,6 +160,8 @@ class Trainer:
         for index in self._train_batch.over(loader):
             for callback in callbacks:
                 callback.on_step_end(self, index, logs)
+            if self.stop_training:
+                break
         return dict(logs)
 
     def step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Tensor, Tensor]:
