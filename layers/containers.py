@@ -37,10 +37,11 @@ class ModuleList(Module):
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Module]:
+    # Of whatever classes its holder knows them to be.
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._modules.values())
 
-    def __getitem__(self, index: int) -> Module:
+    def __getitem__(self, index: int) -> Any:
         return list(self._modules.values())[index]
 
     def __setitem__(self, index: int, module: Module) -> None:

@@ -24,7 +24,7 @@ class _Block(Module):
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
         out = width * self.expansion
-        self.downsample: Module | None = None
+        self.downsample: ModuleList | None = None
         if stride != 1 or channels != out:
             self.downsample = ModuleList(
                 [

@@ -33,7 +33,7 @@ def _cnn(torch: Any) -> Any:
     nn, relu = torch.nn, torch.nn.functional.relu
     first, second = CHANNELS
 
-    class CNN(nn.Module):  # type: ignore[misc, name-defined]
+    class CNN(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.conv1, self.conv2 = nn.Conv2d(1, first, 3), nn.Conv2d(first, second, 3)
@@ -51,7 +51,7 @@ def _cnn(torch: Any) -> Any:
 def _lstm(torch: Any) -> Any:
     nn = torch.nn
 
-    class Classifier(nn.Module):  # type: ignore[misc, name-defined]
+    class Classifier(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.lstm = nn.LSTM(FEATURES, HIDDEN, batch_first=True)
@@ -66,7 +66,7 @@ def _lstm(torch: Any) -> Any:
 def _gpt(torch: Any) -> Any:
     nn, functional = torch.nn, torch.nn.functional
 
-    class Block(nn.Module):  # type: ignore[misc, name-defined]
+    class Block(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
@@ -81,7 +81,7 @@ def _gpt(torch: Any) -> Any:
             x = x + self.out(attended.transpose(1, 2).reshape(n, length, WIDTH))
             return x + self.down(functional.gelu(self.up(self.norm2(x))))
 
-    class GPT(nn.Module):  # type: ignore[misc, name-defined]
+    class GPT(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.tokens = nn.Embedding(networks.VOCABULARY, WIDTH)
