@@ -218,19 +218,8 @@ ALIASES = {
 
 # Activations that pass about half of their input on, as ReLU does; He's variance is made for that.
 HALF = frozenset(
-    (
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "gelu",
-        "gelu_tanh",
-        "silu",
-        "mish",
-        "hard_swish",
-        "softplus",
-    )  # fmt: skip
-)
+    ("relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish", "hard_swish")
+) | {"softplus"}
 
 
 def for_activation(activation: str | None, alpha: float | None = None) -> Initializer:
