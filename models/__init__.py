@@ -1,9 +1,11 @@
 """Models: Module with fit and predict, Sequential, and ready-made networks."""
 
 from .autoencoder import Autoencoder
+from .bert import BERT
 from .cnn import CNN
 from .gpt import GPT
 from .mlp import MLP
+from .mobilenet import MobileNetV2
 from .model import Model
 from .recommender import Recommender
 from .recurrent import SequenceClassifier
@@ -13,10 +15,12 @@ from .sequential import Sequential
 from .tabular import TabularMLP
 
 __all__ = [
+    "BERT",
     "CNN",
     "GPT",
     "MLP",
     "Autoencoder",
+    "MobileNetV2",
     "Model",
     "Recommender",
     "ResNet",
