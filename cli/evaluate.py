@@ -18,7 +18,9 @@ def add_parser(commands: Any) -> None:
     )
     p.set_defaults(run=run)
     p.add_argument("folder", help="the run: what train wrote to --out")
-    p.add_argument("--data-path", help="folder that holds the data set's files")
+    p.add_argument(
+        "--data-path", help="folder that holds the data set's files, or another text for a gpt"
+    )
     add_backend(p)
 
 

@@ -240,7 +240,8 @@ def choose_token(
     if temperature == 0.0:
         return int(logits.argmax())
     order = np.argsort(-logits, kind="stable")[:top_k]
-    p = np.exp((logits[order] - logits[order[0]]) / temperature)
+    with np.errstate(over="ignore"):  # exp(-inf) is what is meant
+        p = np.exp((logits[order] - logits[order[0]]) / temperature)
     p /= p.sum()
     if top_p is not None:
         kept = int(np.searchsorted(p.cumsum(), top_p)) + 1

@@ -76,7 +76,7 @@ class CrossEntropyLoss(Loss):
 
     def check_target(self, target: np.ndarray, columns: int) -> None:
         if target.dtype.kind in "iu":
-            F.check_labels(target, columns, self.options["ignore_index"])
+            F.check_labels(target.reshape(-1), columns, self.options["ignore_index"])
 
     def __call__(self, outputs: Tensor, target: Any, sample_weight: Any = None) -> Tensor:
         if outputs.ndim > 2 and np.shape(target) == outputs.shape[:-1]:
