@@ -82,7 +82,7 @@ class MobileNetV2(Model):
 
     >>> import tercet as tc
     >>> model = MobileNetV2(10, width=0.35)
-    >>> model(tc.zeros(1, 3, 32, 32)).shape, MobileNetV2().num_parameters()
+    >>> model(tc.zeros(1, 3, 64, 64)).shape, MobileNetV2().num_parameters()
     ((1, 10), 3504872)
     """
 
