@@ -6,7 +6,7 @@
 (3, 2)
 """
 
-from . import autograd, backends, data, errors, layers, models, training
+from . import autograd, backends, data, errors, interop, layers, models, training
 from .autograd import (
     Tensor,
     as_tensor,
@@ -220,6 +220,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "instance_norm",
+    "interop",
     "is_grad_enabled",
     "l1_loss",
     "layer_norm",
