@@ -6,7 +6,7 @@
 (3, 2)
 """
 
-from . import autograd, backends, data, errors, layers, models, training
+from . import autograd, backends, data, errors, interop, layers, models, training
 from .autograd import (
     Tensor,
     as_tensor,
@@ -221,6 +221,7 @@ __all__ = [
     "hard_swish",
     "huber_loss",
     "instance_norm",
+    "interop",
     "interpolate",
     "is_grad_enabled",
     "l1_loss",

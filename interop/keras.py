@@ -53,7 +53,8 @@ def load_keras(
 def _load(
     model: Module, file: KerasFile, source: str, names: Mapping[str, str], strict: bool
 ) -> Report:
-    report, found = Report(), {}
+    report = Report()
+    found: dict[str, tuple[str, np.ndarray]] = {}
     for place, layer in _matched(list(_places(model)), file.layers, names, report):
         try:
             converted = place.convert(layer.weights)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +63,8 @@ class KerasFile:
 
 def read(path: str | Path) -> KerasFile:
     """The layers and description in a file of Keras'."""
+    import zipfile
+
     try:
         import h5py
     except ImportError as error:

@@ -1,8 +1,11 @@
-"""Rules from the names of well-known models' weights to those of the models here."""
+"""Rules from the names of well-known models' weights to those of the models here.
+
+models.ResNet and models.MobileNetV2 have torchvision's names and need none.
+"""
 
 from __future__ import annotations
 
-from .pytorch import Rule
+from .pytorch import Rule, as_it_is
 
 # Hugging Face's BertModel, by itself or inside another model, for models.BERT. Files that were once
 # TensorFlow's call a norm's weight gamma and its bias beta.
@@ -29,5 +32,24 @@ BERT: list[Rule] = [
     Rule(r"cls\..*", None),  # what it was pretrained with
 ]
 
-# torchvision's ResNets have the names of models.ResNet; its MobileNetV2 that of models.MobileNetV2.
-TORCHVISION: list[Rule] = []
+# Hugging Face's GPT2Model, by itself or inside GPT2LMHeadModel, whose head is the table of the
+# embeddings. For blocks of TransformerEncoderLayer(norm_first=True, causal=True) named h. Its
+# matrices are Conv1D's: (in, out), as here.
+_GPT2 = r"(?:transformer\.)?"
+_PLACES = {
+    r"ln_1": "norm1",
+    r"attn\.c_attn": "self_attn.in_proj",
+    r"attn\.c_proj": "self_attn.out_proj",
+    r"ln_2": "norm2",
+    r"mlp\.c_fc": "linear1",
+    r"mlp\.c_proj": "linear2",
+}
+GPT2: list[Rule] = [
+    Rule(_GPT2 + r"h\.\d+\.attn\.(masked_)?bias", None),
+    Rule(r"lm_head\.weight", None),
+    Rule(_GPT2 + r"((?:wte|wpe|ln_f)\..*)", r"\1"),
+    *(
+        Rule(_GPT2 + rf"h\.(\d+)\.{theirs}\.(.*)", rf"h.\1.{ours}.\2", as_it_is)
+        for theirs, ours in _PLACES.items()
+    ),
+]

@@ -12,11 +12,15 @@ import numpy as np
 from ..errors import CheckpointError, OptionError
 from ..layers import Dense, Module
 from ..layers.recurrent import Gated
-from ..training.checkpoint import load_arrays
 from .report import Report, fill
 
 # PyTorch counts batches since 0.4; files from before have no count, and inference needs none.
 OPTIONAL = ("num_batches_tracked",)
+# safetensors' names of dtypes.
+DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 class Rule(NamedTuple):
@@ -109,7 +113,30 @@ def _read(weights: str | Path | Mapping[str, Any]) -> tuple[dict[str, np.ndarray
             f"{path} is a pickle, which can run code when it is read. Convert it once with "
             "safetensors.torch.save_file(torch.load(path, weights_only=True), 'x.safetensors')"
         )
-    return load_arrays(path)[0], str(path)
+    return _safetensors(path), str(path)
+
+
+def _safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file. Unlike safetensors' own reader for NumPy it needs no bfloat16 there."""
+    from safetensors import SafetensorError, deserialize
+
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {path}")
+    try:
+        held = deserialize(path.read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file ({error})") from error
+    arrays = {}
+    for name, stored in held:
+        kind, data = stored["dtype"], stored["data"]
+        if kind == "BF16":  # the upper half of a float32
+            values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+        elif kind in DTYPES:
+            values = np.frombuffer(data, DTYPES[kind])
+        else:
+            raise CheckpointError(f"{path}: {name} is of dtype {kind}, which is not read here")
+        arrays[name] = values.reshape(stored["shape"])
+    return arrays
 
 
 def _array(value: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Freezing, groups of parameters and new heads: eager, captured, saved."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,14 @@ def test_an_optimizer_of_a_head_that_is_gone(backend: Backend, rng) -> None:
     before = model.state_dict()
     model.fit(x, y, verbose=0)  # a part of the model, and on purpose
     assert np.array_equal(before["0.0.weight"], model.state_dict()["0.0.weight"])
+
+
+def test_the_example(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "examples" / "fine_tuning.py"
+    spec = importlib.util.spec_from_file_location("fine_tuning", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    results = module.main([])
+    assert results["new head, frozen body"] > results["linear model"]
+    assert results["all of it, the body slowly"] > results["linear model"]
+    assert capsys.readouterr().out.count("accuracy") == 4
