@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Captured, Tensor, matmul, no_grad, tensor
+from ..autograd import Captured, Tensor, no_grad, tensor
+from ..autograd.functional import dense
 from ..backends.generator import Generator
 from ..errors import DataError, OptionError, ShapeError
 from ..layers import (
@@ -57,10 +58,10 @@ class GPT(Model):
         self,
         vocabulary: int,
         context: int = 128,
-        width: int = 192,
+        width: int = 128,
         layers: int = 4,
         heads: int = 4,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         rotary: bool = False,
         activation: str = "gelu_tanh",
     ) -> None:
@@ -73,7 +74,7 @@ class GPT(Model):
         self.wte = Embedding(vocabulary, width, weight_init=Normal(std=0.02))
         self.wpe = None if rotary else LearnedPositions(context, width)
         self.drop = Dropout(dropout)
-        self.h = ModuleList(
+        blocks = [
             TransformerEncoderLayer(
                 width,
                 heads,
@@ -85,9 +86,10 @@ class GPT(Model):
                 rotary=RotaryPositions(width // heads, context) if rotary else None,
             )
             for _ in range(layers)
-        )
+        ]
+        self.h = ModuleList(blocks)
         self.ln_f = LayerNorm(width)
-        for block in self.h:
+        for block in blocks:
             for layer in (block.self_attn.out_proj, block.linear2):
                 layer.weight.replace(layer.weight.numpy() / math.sqrt(2 * layers))
 
@@ -103,11 +105,12 @@ class GPT(Model):
         x = self.drop(x)
         for i, block in enumerate(self.h):
             x = block(x, cache=None if caches is None else caches[i])
-        return matmul(self.ln_f(x), self.wte.weight.T)
+        return dense(self.ln_f(x), self.wte.weight.T)
 
     def caches(self, batch: int) -> list[KeyValueCache]:
         """Empty caches for `batch` sequences of up to `context` tokens, one for each block."""
-        return [block.self_attn.cache(batch, self.context) for block in self.h]
+        blocks: Any = self.h
+        return [block.self_attn.cache(batch, self.context) for block in blocks]
 
     @no_grad()
     def generate(

@@ -1,6 +1,7 @@
 """Texts as tokens, their held-out part, and windows of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def test_what_it_does_not_know() -> None:
     for text, place in (("abzc", 2), ("~", 0), ("ab ", 2)):
         with pytest.raises(DataError, match=f"{text[place]!r} at place {place} is not in the voc"):
             vocabulary.encode(text)
-    for tokens in ([0, 3], [-1], [0.5]):
+    unknown: list[list[Any]] = [[0, 3], [-1], [0.5]]
+    for tokens in unknown:
         with pytest.raises(DataError, match=r"tokens are integers in \[0, 3\)"):
             vocabulary.decode(tokens)
     with pytest.raises(DataError, match="empty text"):

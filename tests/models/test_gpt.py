@@ -150,10 +150,12 @@ def test_generating_with_a_cache(backend: Backend, rotary: bool, options: dict[s
 
 def test_what_generate_refuses() -> None:
     model = small()
-    for prompt in ([], [[1, 2]], list(range(9))):
+    unfit: list[Any] = [[], [[1, 2]], list(range(9))]
+    for prompt in unfit:
         with pytest.raises(ShapeError, match=r"the prompt is a list of 1 to 8 tokens"):
             model.generate(prompt, 1)
-    for prompt in ([1, 11], [-1], [0.5]):
+    unknown: list[list[Any]] = [[1, 11], [-1], [0.5]]
+    for prompt in unknown:
         with pytest.raises(DataError, match=rf"integers in \[0, 11\), found {prompt[-1]}"):
             model.generate(prompt, 1)
     wrong: list[tuple[dict[str, Any], str]] = [
@@ -179,7 +181,7 @@ def test_drawing_follows_the_distribution() -> None:
         return np.bincount(found, minlength=4) / len(draws)
 
     # Evenly spaced draws leave at most one of them on the wrong side of each border.
-    exact = {"rtol": 0, "atol": 2e-4}
+    exact: dict[str, Any] = {"rtol": 0, "atol": 2e-4}
     np.testing.assert_allclose(shares(), p, **exact)
     np.testing.assert_allclose(shares(temperature=0.5), p**2 / (p**2).sum(), **exact)
     np.testing.assert_allclose(shares(top_k=2), [0, 4 / 7, 0, 3 / 7], **exact)
