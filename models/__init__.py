@@ -8,6 +8,7 @@ from .recurrent import SequenceClassifier
 from .resnet import ResNet, resnet18, resnet34, resnet50
 from .saving import load, load_weights, save_weights
 from .sequential import Sequential
+from .vit import ViT
 
 __all__ = [
     "CNN",
@@ -17,6 +18,7 @@ __all__ = [
     "ResNet",
     "SequenceClassifier",
     "Sequential",
+    "ViT",
     "load",
     "load_weights",
     "resnet18",
