@@ -13,6 +13,7 @@ from .resnet import ResNet, resnet18, resnet34, resnet50
 from .saving import load, load_weights, save_weights
 from .sequential import Sequential
 from .tabular import TabularMLP
+from .vit import ViT
 
 __all__ = [
     "BERT",
@@ -27,6 +28,7 @@ __all__ = [
     "SequenceClassifier",
     "Sequential",
     "TabularMLP",
+    "ViT",
     "load",
     "load_weights",
     "resnet18",

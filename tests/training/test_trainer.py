@@ -189,3 +189,17 @@ def test_not_even_one_sample_fits(little_memory: Backend) -> None:
     tc.set_memory_limit(100, little_memory)
     with pytest.raises(OutOfMemoryError, match="fit: not even one sample fits"):
         net.fit(np.zeros((4, 2), np.float32), np.zeros(4, np.int64), verbose=0, capture=False)
+
+
+def test_stop_training_ends_an_epoch_at_its_step(backend: Backend) -> None:
+    steps = []
+
+    def stop(trainer: Any, step: int, logs: Any) -> None:
+        steps.append(step)
+        trainer.stop_training = len(steps) == 9
+
+    net = model()
+    callbacks = [tc.LambdaCallback(on_step_end=stop)]
+    history = net.fit(*data(), epochs=5, batch_size=32, verbose=0, callbacks=callbacks)
+    assert steps == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert history.epoch == [0, 1]
