@@ -53,6 +53,7 @@ def test_bytes_of_one_layer() -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
 def test_parameters_and_working_set(case: Case) -> None:
-    assert counts.parameters(case) == sum(a * b + b for a, b in pairwise(case.widths))
+    if case.network == "mlp":
+        assert counts.parameters(case) == sum(a * b + b for a, b in pairwise(case.widths))
     assert counts.working_set(case) > 4 * counts.parameters(case)
     assert counts.bytes_moved(case) > 4 * counts.parameters(case)
