@@ -57,7 +57,7 @@ def with_digits() -> dict[str, float]:
     model = make_model()
     fit(model, known, 15, tc.AdamW(lr=2e-3))
     model.freeze()
-    model[-2] = tc.layers.Dense(model[-2].in_features, 64, activation="relu")
+    model[-2] = tc.layers.Dense(64, activation="relu")
     model[-1] = tc.layers.Dense(64, 5)
     results["new head, frozen body"] = fit(model, unknown, 60, tc.AdamW(lr=2e-3))
     model.unfreeze()

@@ -81,8 +81,8 @@ class MobileNetV2(Model):
     Source: Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
 
     >>> import tercet as tc
-    >>> model = MobileNetV2(10, width=0.35)
-    >>> model(tc.zeros(1, 3, 64, 64)).shape, MobileNetV2().num_parameters()
+    >>> model = MobileNetV2(10, width=0.35).eval()
+    >>> model(tc.zeros(1, 3, 32, 32)).shape, MobileNetV2().num_parameters()
     ((1, 10), 3504872)
     """
 
