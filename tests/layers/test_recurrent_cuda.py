@@ -13,6 +13,8 @@ from tercet.backends.cupy_backend import CupyBackend
 from tercet.kernels.spec import HALVES, dtype_named
 
 from ..kernels.conformance import finfo
+
+pytest.importorskip("torch")  # the tests that are collected here compare with it
 from .test_recurrent import (  # noqa: F401 - collected here, for this module's backend
     LAYERS,
     as_pair,
