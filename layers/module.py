@@ -326,9 +326,9 @@ class Module:
         """Train nothing in this module: Keras' `trainable = False`; returns it.
 
         Parameters get `requires_grad` False, and batch and instance norms use their running
-        statistics and leave them as they are, in training mode, too. (In PyTorch, `requires_grad`
-        alone does not stop these; here, neither.) Dropout goes on. An optimizer that `compile` was
-        given without parameters leaves frozen ones out from the next `fit` on.
+        statistics and leave them as they are, in training mode, too. (`requires_grad_(False)` alone
+        does not stop those, as in PyTorch.) Dropout goes on. An optimizer that was made without
+        parameters leaves frozen ones out from the next `fit` on, and begins anew with the others.
 
         >>> import tercet as tc
         >>> body, head = tc.layers.Dense(3, 4).freeze(), tc.layers.Dense(4, 2)

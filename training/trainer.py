@@ -15,7 +15,7 @@ from ..backends import Backend, DType
 from ..backends.recording import changed
 from ..data import DataLoader
 from ..errors import DataError, OptionError, choose
-from ..layers import Module
+from ..layers import Module, Parameter
 from .history import History
 from .losses import Loss
 from .memory import says_what_fits
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .callbacks import Callback
 
 LossFunction = Callable[..., Tensor]
+
+
+def _same(a: Sequence[Parameter], b: Sequence[Parameter]) -> bool:
+    return len(a) == len(b) and all(p is q for p, q in zip(a, b, strict=True))
 
 
 class RunningLogs(Mapping[str, float]):
@@ -69,8 +73,8 @@ class Trainer:
         self.precision = precision
         self.scaler = LossScaler() if precision == "float16" else None
         self._optimizer = optimizer
-        # Without parameters of its own, the optimizer has those that the model has when fit begins.
-        self._binds = optimizer is not None and not optimizer.bound
+        # What the optimizer was bound to here, if it came without parameters of its own.
+        self._handed: list[Parameter] = []
         self.history = History()
         self.stop_training = False
         self.epochs = 0
@@ -139,14 +143,15 @@ class Trainer:
     def _bind(self) -> None:
         """Let the optimizer train what is the model's now: layers may be new, frozen or free."""
         held = self.optimizer.parameters
-        named = {id(p): name for name, p in self.model.named_parameters() if p.requires_grad}
-        if self._binds:
-            if [id(p) for p in held] != list(named):
-                self.optimizer.bind(self.model.parameters())
+        named = list(self.model.named_parameters())
+        wanted = [p for _, p in named if p.requires_grad]
+        if not held or (_same(held, self._handed) and not _same(held, wanted)):
+            self.optimizer.bind(self.model.parameters())
+            self._handed = wanted
             return
-        own = {id(p) for p in self.model.parameters()}
-        new = [name for i, name in named.items() if i not in {id(p) for p in held}]
-        if new and any(id(p) not in own for p in held):
+        known, own = {id(p) for p in held}, {id(p) for _, p in named}
+        new = [name for name, p in named if p.requires_grad and id(p) not in known]
+        if new and not known <= own:
             raise OptionError(
                 f"the optimizer has parameters that the model no longer has, but not {new[0]}"
                 + (f" and {len(new) - 1} more" if len(new) > 1 else "")

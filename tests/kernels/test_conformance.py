@@ -141,6 +141,21 @@ def test_backward_is_the_derivative_of_forward(
             for name in forward.outputs
             if f"d{name}" in backward.inputs and saved[name] is not None
         }
+        direction = {k: rng.normal(size=inputs[k].shape) for k in differentiable}
+        moved = []
+        for sign in (1, -1):
+            shifted = {
+                k: x + sign * step * direction[k] if k in direction else x
+                for k, x in inputs.items()
+            }
+            moved.append(run(backend, forward, list(shifted.values()), sample.attributes))
+        for k in douts:
+            # Where a smooth function bends by step^2, one that meets a kink on the way does by step: a
+            # ReLU of a sum, which samples cannot keep clear of it. Such elements are left out.
+            bend, change = moved[0][k] + moved[1][k] - 2 * saved[k], moved[0][k] - moved[1][k]
+            crossed = np.abs(bend) > 0.01 * np.abs(change)
+            assert crossed.sum() <= 1 + 0.01 * crossed.size, f"{forward.name} is not smooth"
+            douts[k][crossed] = 0.0
         given = {k: None for k in backward.inputs if k[0] == "d"}
         known = inputs | saved | given | {f"d{name}": dout for name, dout in douts.items()}
         if "summed" in backward.inputs and known["summed"] is None:
@@ -161,14 +176,6 @@ def test_backward_is_the_derivative_of_forward(
         if "rows" in backward.attributes:
             attributes["rows"] = x.shape[0]
         gradients = run(backend, backward, [known[k] for k in backward.inputs], attributes)
-        direction = {k: rng.normal(size=inputs[k].shape) for k in differentiable}
-        moved = []
-        for sign in (1, -1):
-            shifted = {
-                k: x + sign * step * direction[k] if k in direction else x
-                for k, x in inputs.items()
-            }
-            moved.append(run(backend, forward, list(shifted.values()), sample.attributes))
         change = sum(float((d * (moved[0][k] - moved[1][k])).sum()) for k, d in douts.items())
         numeric = change / (2 * step)
         analytic = 0.0

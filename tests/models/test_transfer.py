@@ -237,3 +237,36 @@ def test_the_example(backend: Backend, capsys: pytest.CaptureFixture[str]) -> No
     assert results["new head, frozen body"] > results["linear model"]
     assert results["all of it, the body slowly"] > results["linear model"]
     assert capsys.readouterr().out.count("accuracy") == 4
+
+
+def test_a_model_frozen_whole_cannot_be_trained(backend: Backend, rng) -> None:
+    model = body_and_head().freeze()
+    model.compile("adam", "cross_entropy")
+    x, y = data(rng)
+    with pytest.raises(OptionError, match="no parameter requires a gradient"):
+        model.fit(x, y, verbose=0)
+
+
+def test_groups_bound_by_hand_stay(backend: Backend, rng) -> None:
+    model, optimizer = body_and_head(), tc.Adam(lr=0.1)
+    model.compile(optimizer, "cross_entropy")
+    optimizer.bind([{"params": model[1].parameters()}, {"params": model[0].parameters(), "lr": 0}])
+    x, y = data(rng)
+    before = model.state_dict()
+    for _ in range(2):
+        model.fit(x, y, verbose=0)
+    assert [g.lr for g in optimizer.groups] == [0.1, 0]
+    assert all(same(before, model.state_dict(), "0.0."))
+
+
+def test_an_optimizer_keeps_its_state_while_nothing_changes(backend: Backend, rng) -> None:
+    model = body_and_head()
+    model.compile("adam", "cross_entropy")
+    x, y = data(rng)
+    steps = []
+    for _ in range(2):
+        model.fit(x, y, batch_size=8, verbose=0)
+        steps.append(model.trainer.optimizer.groups[0].steps)
+    model[0].freeze()
+    model.fit(x, y, batch_size=8, verbose=0)
+    assert [*steps, model.trainer.optimizer.groups[0].steps] == [3, 6, 3]
