@@ -91,6 +91,7 @@ class GPT(Model):
         self.ln_f = LayerNorm(width)
         for block in blocks:
             for layer in (block.self_attn.out_proj, block.linear2):
+                assert layer.weight is not None
                 layer.weight.replace(layer.weight.numpy() / math.sqrt(2 * layers))
 
     def forward(self, tokens: Tensor, caches: list[KeyValueCache] | None = None) -> Tensor:

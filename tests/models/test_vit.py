@@ -9,9 +9,9 @@ import tercet as tc
 from tercet.backends import Backend
 from tercet.errors import OptionError, ShapeError
 from tercet.models import ViT
-from tercet.models.baseline import linear_baseline
 
 from ..layers.agreement import close
+from ..test_textbook import example
 
 
 def small(**options: Any) -> ViT:
@@ -64,12 +64,8 @@ def test_beside_pytorch(backend: Backend, rng: np.random.Generator) -> None:
 
 
 def test_better_than_a_linear_model_on_the_digits(backend: Backend) -> None:
-    digits = tc.data.load_digits()
-    x, held_out = (a.reshape(-1, 1, 8, 8) for a in (digits.x_train, digits.x_test))
-    model = ViT(10, image=8, patch=2, channels=1, width=32, layers=2, heads=4)
-    model.compile(tc.AdamW(lr=3e-3, clip_norm=1.0), "cross_entropy", ["accuracy"])
-    model.fit(x, digits.y_train, epochs=15, verbose=0, callbacks=[tc.CosineAnnealingLR(T_max=15)])
-    assert model.evaluate(held_out, digits.y_test)["accuracy"] > linear_baseline(digits)
+    accuracy, linear = example("vision_transformer").main(verbose=0)
+    assert accuracy > linear
 
 
 def test_captured_and_eager_training_agree(backend: Backend, rng: np.random.Generator) -> None:
