@@ -150,8 +150,8 @@ def test_backward_is_the_derivative_of_forward(
             }
             moved.append(run(backend, forward, list(shifted.values()), sample.attributes))
         for k in douts:
-            # Where a smooth function bends by step^2, one that meets a kink on the way (a ReLU of
-            # a sum, which samples cannot keep clear of it) does by step: such elements are left out.
+            # A smooth function bends by step^2, one that meets a kink on the way by step: a ReLU of
+            # a sum, which samples cannot keep clear of it. Such elements are left out.
             bend, change = moved[0][k] + moved[1][k] - 2 * saved[k], moved[0][k] - moved[1][k]
             crossed = np.abs(bend) > 0.01 * np.abs(change)
             assert crossed.sum() <= 1 + 0.01 * crossed.size, f"{forward.name} is not smooth"
