@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CheckpointError, OptionError
 from ..layers import Dense, Module
-from ..layers.recurrent import Gated
+from ..layers.gated import Gated
 from .report import Report, fill
 
 # PyTorch counts batches since 0.4; files from before have no count, and inference needs none.
