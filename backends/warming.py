@@ -15,7 +15,13 @@ from ..kernels import FAMILY_OF, TABLE
 from ..kernels.spec import WIDE, Kernel, Sample
 from .backend import Backend
 
-# What ordinary networks use. Elementwise arithmetic has hundreds of loops, of which they need few.
+# What multilayer perceptrons use. Elementwise arithmetic has hundreds of loops, of which they need
+# few; loops of convolutions, recurrent cells and attention take minutes together, and are compiled
+# when a network first asks for one.
+FAMILIES = (
+    "activation", "dense", "dropout", "elementwise", "indexing", "loss", "metric", "optimizer",
+    "random", "reduction", "regularization", "softmax",
+)  # fmt: skip
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "silu", "tanh")
 ARITHMETIC = ("add", "multiply")
 
@@ -43,7 +49,7 @@ class Task:
 
 
 def tasks(everything: bool = False) -> Iterator[Task]:
-    """What ordinary networks need in float32, or every kind of every op in both dtypes."""
+    """What multilayer perceptrons need in float32, or every kind of every op in both dtypes."""
     for dtype in ("float32", "float64") if everything else ("float32",):
         for kernel in TABLE.values():
             samples = [
@@ -64,6 +70,8 @@ def warm_replays() -> None:
 
 def _is_common(kernel: Kernel, sample: Sample) -> bool:
     attributes = sample.attributes
+    if FAMILY_OF[kernel.name] not in FAMILIES:
+        return False
     if FAMILY_OF[kernel.name] == "elementwise":
         return attributes.get("kind", "add") in ARITHMETIC
     if FAMILY_OF[kernel.name] == "activation":

@@ -13,7 +13,7 @@ def add_parser(commands: Any) -> None:
     p = commands.add_parser(
         "warmup",
         help="compile the Numba backend's loops ahead",
-        description="Compile the loops of the Numba backend that ordinary networks need, in "
+        description="Compile the loops of the Numba backend that multilayer perceptrons need, in "
         "float32, and keep them in Numba's disk cache. Later trainings start without a pause.",
     )
     p.add_argument(
