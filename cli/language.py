@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "heads": 4,
     "dropout": 0.0,
     "batch_size": 16,
-    "epochs": 20,
+    "epochs": 10,
     "lr": 3e-3,
     "weight_decay": 0.1,
     "clip_norm": 1.0,

@@ -5,8 +5,8 @@ from tercet.models.baseline import linear_baseline
 
 
 def make_model() -> tc.models.ViT:
-    """Patches of 2 x 2 pixels, 16 of them in an image, and two layers."""
-    model = tc.models.ViT(10, image=8, patch=2, channels=1, width=32, layers=2, heads=4)
+    """Four patches of 4 x 4 pixels, and two layers."""
+    model = tc.models.ViT(10, image=8, patch=4, channels=1, width=48, layers=2, heads=4)
     model.compile(tc.AdamW(lr=3e-3, clip_norm=1.0), "cross_entropy", ["accuracy"])
     return model
 
