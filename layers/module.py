@@ -100,6 +100,12 @@ class Parameter(Tensor):
         self._leave()
 
 
+def _is_ours(module: type[Module]) -> bool:
+    """Whether a class is one of tercet's layers or models."""
+    top = __name__.split(".")[0]
+    return module.__module__.startswith((f"{top}.layers.", f"{top}.models."))
+
+
 class Module:
     """Base of layers and models: define `__init__` and `forward`, and call it.
 
@@ -126,7 +132,18 @@ class Module:
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        Module.registry[cls.__name__] = cls
+        Module.registry[cls.saved_name()] = cls
+
+    @classmethod
+    def saved_name(cls) -> str:
+        """What saved models call the class: its name, with the module's where tercet has another.
+
+        A user's own Reshape must not take the place of tercet's in models that were saved before.
+        """
+        taken = Module.registry.get(cls.__name__)
+        if taken is None or not _is_ours(taken) or _is_ours(cls):
+            return cls.__name__
+        return f"{cls.__module__}.{cls.__name__}"
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         self = super().__new__(cls)

@@ -85,7 +85,7 @@ def describe(value: Any) -> Any:
     """A constructor argument as JSON: modules as {"class", "config"}, in any depth."""
     if isinstance(value, Module):
         config = {name: describe(v) for name, v in value.config().items()}
-        described = {"class": type(value).__name__, "config": config}
+        described = {"class": type(value).saved_name(), "config": config}
         children = value._modules
         replaced = {n: describe(children[n]) for n in value._replaced if n in children}
         return described | ({"replaced": replaced} if replaced else {})

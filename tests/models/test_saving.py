@@ -162,3 +162,26 @@ def test_arguments_that_cannot_be_saved_are_named(tmp_path: Path) -> None:
 
     with tc.use_backend("numpy"), pytest.raises(CheckpointError, match="type function cannot be"):
         Odd(lambda x: x).save(tmp_path / "m")
+
+
+def test_a_class_called_like_one_of_tercets_takes_no_ones_place(
+    backend: Backend, tmp_path: Path
+) -> None:
+    ours = tc.models.Sequential(tc.layers.Flatten(), tc.layers.Dense(2))
+    x = np.ones((3, 2, 2), np.float32)
+    expected = ours(x).numpy()
+    ours.save(tmp_path / "ours")
+
+    class Flatten(tc.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x: tc.Tensor) -> tc.Tensor:
+            return x.reshape(x.shape[0], -1) * self.factor
+
+    theirs = tc.models.Sequential(Flatten(2.0), tc.layers.Dense(2))
+    doubled = theirs(x).numpy()
+    theirs.save(tmp_path / "theirs")
+    np.testing.assert_array_equal(tc.load(tmp_path / "ours")(x).numpy(), expected)
+    np.testing.assert_array_equal(tc.load(tmp_path / "theirs")(x).numpy(), doubled)
