@@ -27,13 +27,13 @@ class Run:
     seed: int
     task: str
     class_names: list[str] | None
-    baseline: float | None
     version: str
     backend: str
     options: dict[str, Any]
     feature_names: Sequence[str] | None = None
     categories: Categories | None = None
     log_target: bool = False
+    baseline: float | None = None
 
     def save(self, folder: Path) -> None:
         """Write run.json into the folder, atomically."""
