@@ -114,11 +114,11 @@ def test_import_is_light() -> None:
 
 
 def test_import_is_quick() -> None:
-    """0.1 s over NumPy's own import, threefold for noise; the best of five: others' work adds."""
+    """0.2 s over NumPy's own import, threefold for noise; the best of five: others' work adds."""
     code = (
         "import time, numpy; t = time.perf_counter(); import tercet; print(time.perf_counter() - t)"
     )
-    assert min(float(run(code)) for _ in range(5)) < 0.3
+    assert min(float(run(code)) for _ in range(5)) < 0.6
 
 
 def test_py_typed_is_installed() -> None:
