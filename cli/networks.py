@@ -15,7 +15,6 @@ from ..errors import OptionError
 from ..layers import Module, Permute, RandomFlip, RandomShift, Reshape, Standardize
 from ..models import CNN, MLP, Model, ResNet, SequenceClassifier, TabularMLP
 
-AUGMENTATIONS = ("none", "shift", "flip", "flip-shift")
 SHIFT = 2  # pixels
 COLOURS = (1, 3, 4)
 

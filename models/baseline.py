@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import seed
-from ..data import DataSource
+from ..data import DataSource, Standardizer
 from ..layers import Dense, Flatten, Module
 from ..training.optimizers import AdamW
 from ..training.schedules import CosineAnnealingLR
@@ -27,9 +27,8 @@ def linear_baseline(source: DataSource, number: int = 0) -> float:
     """
     train, test = one_hot(source)
     train, test = (x.reshape(len(x), -1) for x in (train, test))
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    train, test = (((x - mean) / scale).astype(np.float32) for x in (train, test))
+    standardize = Standardizer().fit(train)
+    train, test = standardize(train), standardize(test)
     if source.task == "classification":
         return _logistic(train, test, source, number)
     return _ridge(train, test, source.y_train, source.y_test)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
 from ..autograd import Tensor, tensor
 from ..errors import OptionError, ShapeError, choose
-from ..layers import GRU, LSTM, RNN, Dense, Dropout, Module
+from ..layers import GRU, LSTM, RNN, Dense, Dropout, Module, ModuleList
 from .model import Model
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -36,12 +36,12 @@ class SequenceClassifier(Model):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        before: Any = (),
+        before: Module | Iterable[Module] = (),
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise OptionError(choose("recurrent cell", cell, CELLS))
-        self.before = _chain(before)
+        self.before = ModuleList([before] if isinstance(before, Module) else before)
         self.recurrent = CELLS[cell](
             hidden,
             num_layers=num_layers,
@@ -74,9 +74,3 @@ def sequence_lengths(x: Tensor) -> Tensor:
     there = x.detach().abs().max(axis=2) > 0.0
     steps = tensor(np.arange(1, x.shape[1] + 1, dtype=np.int64), backend=x.backend)
     return (there.astype("int64") * steps).max(axis=1)
-
-
-def _chain(layers: Any) -> Any:
-    from ..layers import ModuleList
-
-    return ModuleList([layers] if isinstance(layers, Module) else layers)

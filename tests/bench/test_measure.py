@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tercet.backends import usable
-from tercet.bench import limits
+from tercet.bench import cases, limits
 from tercet.bench.cases import INFER, TRAIN, Case
 from tercet.bench.environment import environment
 from tercet.bench.measure import Plan, check, measure, record_of
@@ -64,6 +64,16 @@ def test_a_difference_is_found() -> None:
     check(record)
     record["figures"]["b"]["results"][1] = 2.01
     with pytest.raises(BenchmarkError, match=r"a and b do not compute the same|b and a do not"):
+        check(record)
+
+
+def test_only_the_framework_that_is_known_to_differ_may() -> None:
+    record = record_of(cases.CASES["cnn"])
+    same, off = {"results": [2.31, 2.226]}, {"results": [2.31, 2.221]}
+    record["figures"] = {"torch": same, "torch.compile": off, "jax.jit": same}
+    check(record)
+    record["figures"]["jax.jit"] = off
+    with pytest.raises(BenchmarkError, match="do not compute the same"):
         check(record)
 
 
