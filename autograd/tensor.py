@@ -516,6 +516,20 @@ class Tensor:
         order[a], order[b] = order[b], order[a]
         return self.transpose(order)
 
+    def moveaxis(self, source: int, destination: int) -> Tensor:
+        """One axis at another place, the others in their order.
+
+        >>> import tercet as tc
+        >>> tc.zeros(2, 3, 4, 5).moveaxis(-1, 1).shape
+        (2, 5, 3, 4)
+        """
+        order = list(range(self.ndim))
+        axis = order.pop(source)
+        order.insert(destination % self.ndim, axis)
+        return self.transpose(order)
+
+    movedim = moveaxis
+
     @property
     def T(self) -> Tensor:
         return self.transpose()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..autograd import Tensor
 from ..autograd.functional import augment
-from ..autograd.functional.augmentation import LAYOUTS
+from ..autograd.functional.augmentation import check_layout
 from ..errors import OptionError, choose
 from .module import Module
 
@@ -35,8 +35,7 @@ class RandomFlip(Module):
         super().__init__()
         if mode not in self.MODES:
             raise OptionError(choose("mode of RandomFlip", mode, tuple(self.MODES)))
-        _check_layout(layout)
-        self.mode, self.layout = mode, layout
+        self.mode, self.layout = mode, check_layout(layout)
 
     def forward(self, x: Tensor) -> Tensor:
         return augment(x, (0, 0), self.MODES[self.mode], self.layout) if self.training else x
@@ -62,13 +61,7 @@ class RandomShift(Module):
             raise OptionError(
                 f"RandomShift: pixels is one whole number from 0 on, or two, found {pixels!r}"
             )
-        _check_layout(layout)
-        self.shift, self.layout = (both[0], both[1]), layout
+        self.shift, self.layout = (both[0], both[1]), check_layout(layout)
 
     def forward(self, x: Tensor) -> Tensor:
         return augment(x, self.shift, (False, False), self.layout) if self.training else x
-
-
-def _check_layout(layout: str) -> None:
-    if layout not in LAYOUTS:
-        raise OptionError(choose("layout", layout, LAYOUTS))

@@ -9,7 +9,8 @@ import numpy as np
 from ..autograd import Tensor, tensor
 from ..autograd.functional.normalization import check_eps, check_momentum
 from ..backends import Backend, get_backend
-from ..errors import OptionError, ShapeError, choose
+from ..errors import OptionError, ShapeError
+from .layout import is_channels_last
 from .module import Module, Parameter
 
 
@@ -34,15 +35,12 @@ class ChannelNorm(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        layout = layout or self.layouts[0]
-        if layout not in self.layouts:
-            raise OptionError(choose(f"layout of {name}", layout, self.layouts))
+        self.channels_last = is_channels_last(f"layout of {name}", layout, self.layouts)
         if num_features is not None and (not isinstance(num_features, int) or num_features < 1):
             raise OptionError(f"{name}: the number of channels is positive, found {num_features!r}")
         check_momentum(name, momentum)
         self.eps, self.momentum = check_eps(name, eps), momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.channels_last = layout == self.layouts[1]
         self.num_features: int | None = None
         self.weight: Parameter | None = None
         self.bias: Parameter | None = None
@@ -81,9 +79,7 @@ class ChannelNorm(Module):
         """x with channels second, where they are last; or back again."""
         if not self.channels_last or x.ndim < 3:
             return x
-        axes = list(range(x.ndim))
-        axes.insert(*((x.ndim, axes.pop(1)) if back else (1, axes.pop())))
-        return x.transpose(*axes)
+        return x.moveaxis(1, -1) if back else x.moveaxis(-1, 1)
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"num_features": self.num_features}

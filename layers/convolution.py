@@ -25,6 +25,7 @@ from ..backends import Backend, DType, generator, get_backend
 from ..errors import OptionError, ShapeError, choose
 from ..kernels.padding.reference import MODES
 from . import initializers
+from .layout import is_channels_last
 from .module import Module, Parameter, Regularizer
 
 FUNCTIONS: dict[str, Any] = {
@@ -75,9 +76,7 @@ class Convolutional(Module):
                 )
         if activation is not None and not isinstance(activation, str):
             raise OptionError(f"{name}: activation is given by name, found {activation!r}")
-        known = LAYOUTS[axes]
-        if layout is not None and layout not in known:
-            raise OptionError(choose(f"{name} layout", layout, known))
+        self.last = is_channels_last(f"{name} layout", layout, LAYOUTS[axes])
         if padding_mode not in MODES:
             raise OptionError(choose(f"{name} padding_mode", padding_mode, MODES))
         assert out_channels is not None
@@ -88,7 +87,7 @@ class Convolutional(Module):
         self.dilation = sizes(name, "dilation", dilation, axes, 1)
         self.padding = padding_pairs(name, padding, self.window, self.stride, self.dilation)
         self.output_padding = sizes(name, "output_padding", output_padding, axes, 0)
-        self.padding_mode, self.last = padding_mode, layout == known[1]
+        self.padding_mode = padding_mode
         self.activation, self.alpha = check_activation(activation or "identity", alpha)
         for what, count in (("in_channels", in_channels), ("out_channels", out_channels)):
             self._check_divisible(what, count)
@@ -148,7 +147,7 @@ class Convolutional(Module):
         if not is_float(x.dtype):
             x = x.astype(self.weight.dtype)
         if self.last:
-            x = x.transpose(0, self.axes + 1, *range(1, self.axes + 1))
+            x = x.moveaxis(-1, 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             # From the last axis to the first, as pad takes them.
@@ -167,7 +166,7 @@ class Convolutional(Module):
             alpha=self.alpha,
             **more,
         )
-        return out.transpose(0, *range(2, self.axes + 2), 1) if self.last else out
+        return out.moveaxis(1, -1) if self.last else out
 
 
 class Conv2d(Convolutional):

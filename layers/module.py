@@ -133,17 +133,18 @@ class Module:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         Module.registry[cls.saved_name()] = cls
+        # By its name alone, for models saved where it was defined elsewhere, such as in a script.
+        taken = Module.registry.get(cls.__name__)
+        if taken is None or not _is_ours(taken):
+            Module.registry[cls.__name__] = cls
 
     @classmethod
     def saved_name(cls) -> str:
-        """What saved models call the class: its name, with the module's where tercet has another.
+        """What saved models call the class: its name, with where it is if it is not tercet's.
 
-        A user's own Reshape must not take the place of tercet's in models that were saved before.
+        Classes of one name must not take each other's places in models that were saved before.
         """
-        taken = Module.registry.get(cls.__name__)
-        if taken is None or not _is_ours(taken) or _is_ours(cls):
-            return cls.__name__
-        return f"{cls.__module__}.{cls.__name__}"
+        return cls.__name__ if _is_ours(cls) else f"{cls.__module__}.{cls.__qualname__}"
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         self = super().__new__(cls)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from ..autograd import Tensor
 from ..autograd.functional import pooling
-from ..errors import OptionError, ShapeError, choose
+from ..errors import ShapeError
+from .layout import is_channels_last
 from .module import Module
 
 
@@ -18,10 +19,8 @@ class _Pool(Module):
 
     def __init__(self, layout: str | None) -> None:
         super().__init__()
-        layout = layout or self.layouts[0]
-        if layout not in self.layouts:
-            raise OptionError(choose(f"layout of {type(self).__name__}", layout, self.layouts))
-        self.channels_last = layout == self.layouts[1]
+        what = f"layout of {type(self).__name__}"
+        self.channels_last = is_channels_last(what, layout, self.layouts)
 
     def pool(self, x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -33,10 +32,8 @@ class _Pool(Module):
         places = len(self.layouts[0]) - 2
         if x.ndim <= places:
             raise ShapeError(f"{self!r} takes inputs {self.layouts[1]}, found shape {x.shape}")
-        axes = list(range(x.ndim))
-        axes.insert(x.ndim - 1 - places, axes.pop())
-        back = sorted(axes, key=axes.__getitem__)
-        return self.pool(x.transpose(*axes)).transpose(*back)
+        first = x.ndim - 1 - places
+        return self.pool(x.moveaxis(-1, first)).moveaxis(first, -1)
 
 
 class MaxPool2d(_Pool):

@@ -124,13 +124,14 @@ def build(description: Any) -> Any:
     if "dict" in description:
         return {k: build(v) for k, v in description["dict"].items()}
     name = description["class"]
-    if name not in Module.registry:
+    # It may be defined elsewhere now.
+    found = Module.registry.get(name) or Module.registry.get(name.rpartition(".")[2])
+    if found is None:
+        known = [k for k in Module.registry if "." not in k]
         raise CheckpointError(
-            f"{choose('class', name, Module.registry)} Import the module that defines it first"
+            f"{choose('class', name, known)} Import the module that defines it first"
         )
-    module = Module.registry[name].from_config(
-        {k: build(v) for k, v in description["config"].items()}
-    )
+    module = found.from_config({k: build(v) for k, v in description["config"].items()})
     for child, replacement in description.get("replaced", {}).items():
         setattr(module, child, build(replacement))
     return module

@@ -26,8 +26,7 @@ def augment(
     x = as_tensor(images)
     if not is_float(x.dtype):
         x = x.astype(float_dtype(None))
-    if layout not in LAYOUTS:
-        raise OptionError(choose("layout", layout, LAYOUTS))
+    check_layout(layout)
     if any(not isinstance(s, int) or s < 0 for s in shift):
         raise OptionError(f"augment: shift is whole numbers of pixels from 0 on, found {shift}")
     if x.ndim not in (3, 4):
@@ -44,3 +43,10 @@ def augment(
         sizes = (shape[0], 1, *shape[1:])
     out = apply(Augment, x.reshape(*sizes), shift=tuple(shift), flip=tuple(flip))
     return out.reshape(*shape)
+
+
+def check_layout(layout: str) -> str:
+    """The layout of images, or an error."""
+    if layout not in LAYOUTS:
+        raise OptionError(choose("layout", layout, LAYOUTS))
+    return layout

@@ -27,10 +27,7 @@ def spatial_dropout(
         raise ShapeError(f"spatial_dropout takes x (n, c, ...), found shape {x.shape}")
     if not channels_last:
         return _dropout("spatial_dropout", x, p, training, 2)
-    order = (0, x.ndim - 1, *range(1, x.ndim - 1))
-    back = (0, *range(2, x.ndim), 1)
-    moved = _dropout("spatial_dropout", x.transpose(*order), p, training, 2)
-    return moved.transpose(*back)
+    return _dropout("spatial_dropout", x.moveaxis(-1, 1), p, training, 2).moveaxis(1, -1)
 
 
 def stochastic_depth(x: Operand, p: float = 0.5, training: bool = True) -> Tensor:

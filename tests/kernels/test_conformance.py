@@ -152,8 +152,9 @@ def test_backward_is_the_derivative_of_forward(
         for k in douts:
             # Where a smooth function bends by step^2, one that meets a kink on the way does by
             # step: a ReLU of a sum, which samples cannot keep clear of it. Those are left out.
+            # (A product of two zeros only bends: what is of the order of step^2 is no kink.)
             bend, change = moved[0][k] + moved[1][k] - 2 * saved[k], moved[0][k] - moved[1][k]
-            crossed = np.abs(bend) > 0.01 * np.abs(change)
+            crossed = np.abs(bend) > 0.01 * np.abs(change) + 100 * step**2
             assert crossed.sum() <= 1 + 0.01 * crossed.size, f"{forward.name} is not smooth"
             douts[k][crossed] = 0.0
         given = {k: None for k in backward.inputs if k[0] == "d"}
