@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from . import language_options
 from .options import add_backend
 
 
@@ -27,11 +26,11 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Load the run and its data, print loss and metric."""
     from ..data import load
-    from .run import open_run
+    from .run import LANGUAGE, open_run
     from .train import beside, held_out
 
     saved, model = open_run(options.folder, options.backend)
-    if saved.task == language_options.TASK:
+    if saved.task == LANGUAGE:
         from . import language
 
         return language.evaluate(saved, model, options.data_path)

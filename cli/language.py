@@ -6,71 +6,39 @@ import argparse
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..data import CharVocabulary, DataLoader, Subset, TextLoader, TextSource, TextWindows
-from ..data.text import HELD_OUT, load_text
+from ..data.text import load_text
 from ..errors import OptionError
 from ..models import GPT, Model
 from ..models.ngram import ngram_nats
 from ..training.callbacks import Callback, LambdaCallback
 from ..training.progress import ProgressBar
 from ..training.trainer import Trainer
-from .language_options import TASK
-from .run import HISTORY, MODEL, Run
+from .run import LANGUAGE, Run, save_run
 
-DEFAULTS: dict[str, Any] = {
-    "context": 128,
-    "width": 128,
-    "layers": 4,
-    "heads": 4,
-    "dropout": 0.0,
-    "batch_size": 16,
-    "epochs": 10,
-    "lr": 3e-3,
-    "weight_decay": 0.1,
-    "clip_norm": 1.0,
-    "test_fraction": HELD_OUT,
-}
-OTHERS = ("target", "task", "data_path", "hidden", "activation", "channels", "blocks",
-          "bidirectional", "augment")  # fmt: skip
 WARMUP = 0.02  # of the training
 BETAS = (0.9, 0.99)
 
 
-def settle(options: argparse.Namespace) -> None:
-    """Values for options that were left out; an error for those that a gpt does not take."""
-    for name in OTHERS:
-        if getattr(options, name) is not None:
-            raise OptionError(f"--{name.replace('_', '-')} means nothing to --model gpt")
-    if options.steps is not None and options.epochs is not None:
-        raise OptionError("give --steps or --epochs, not both")
-    for name, value in DEFAULTS.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    if options.width % options.heads:
-        raise OptionError(
-            f"--width must be a multiple of --heads, found {options.width} and {options.heads}"
-        )
-
-
 def train(options: argparse.Namespace) -> None:
     """Train on a text, report on its held-out part, save."""
-    from .. import __version__
     from ..autograd import float_dtype, set_default_dtype
     from ..autograd.precision import check
     from ..backends import get_backend, seed, use_backend
     from ..training import losses, optimizers
     from .train import stop_when_diverged
 
-    settle(options)
+    if options.width % options.heads:
+        raise OptionError(
+            f"--width must be a multiple of --heads, found {options.width} and {options.heads}"
+        )
     backend = get_backend(options.backend)
     check(backend, options.precision, float_dtype(options.dtype))
     source = load_text(options.data, options.test_fraction)
     loader = TextLoader(source.train, options.context, options.batch_size, options.seed)
     set_default_dtype(options.dtype)
-    folder = Path(options.out or f"runs/{Path(options.data).stem}-{options.model}")
     baseline = ngram_nats(source.train, source.held_out, len(source.vocabulary))
     with use_backend(backend.name):
         seed(options.seed)
@@ -115,21 +83,14 @@ def train(options: argparse.Namespace) -> None:
         )
         seconds = time.perf_counter() - began
         nats = model.nats(source.held_out)
-    model.save(folder / MODEL)
-    history.save(folder / HISTORY)
-    Run(
-        data=options.data,
-        data_path=None,
-        target=None,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
-        task=TASK,
+    folder = save_run(
+        options,
+        model,
+        history,
+        task=LANGUAGE,
         class_names=list(source.vocabulary.characters),
-        version=__version__,
-        backend=backend.name,
         baseline=baseline,
-        options={k: v for k, v in vars(options).items() if k not in ("run", "command")},
-    ).save(folder)
+    )
     print(f"{held_out(nats, source, baseline)}; trained in {seconds:.1f} s; saved in {folder}")
 
 

@@ -1,4 +1,4 @@
-"""The networks that `tercet train` makes: what each is made from, and the options that suit it."""
+"""The networks that `tercet train` makes: what each is made from, and what it takes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ COLOURS = (1, 3, 4)
 class Network:
     """One kind of network.
 
-    make      (source, outputs, layers before and after, options) -> the model
-    defaults  the options that it takes, with their values where none is given
-    takes     what its inputs are, as an error says it
-    suits     whether inputs of a shape are such
+    make   (outputs, layers before and after, options) -> the model
+    takes  what its inputs are, as an error says it
+    suits  whether inputs of a shape are such
     """
 
     make: Callable[..., Model]
-    defaults: dict[str, Any]
     takes: str = "numbers"
     suits: Callable[[tuple[int, ...]], bool] = lambda shape: True
 
@@ -87,85 +85,19 @@ def _images(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and (shape[0] in COLOURS or shape[2] in COLOURS))
 
 
-_TRAINING = {"epochs": 20, "batch_size": 32, "lr": 2e-3, "weight_decay": 1e-2, "clip_norm": None}
 _IMAGES: dict[str, Any] = {
     "takes": "images (n, h, w), (n, c, h, w) or (n, h, w, c)",
     "suits": _images,
 }
-_RECURRENT = Network(
-    _recurrent,
-    {
-        "hidden": [64],
-        "layers": 1,
-        "bidirectional": False,
-        "dropout": 0.2,
-        **_TRAINING,
-        "epochs": 60,
-        "lr": 5e-3,
-        "clip_norm": 1.0,
-    },
-    "sequences (n, length, features)",
-    lambda shape: len(shape) == 2,
-)
+_RECURRENT = Network(_recurrent, "sequences (n, length, features)", lambda shape: len(shape) == 2)
 NETWORKS = {
-    "mlp": Network(_mlp, {"hidden": [256, 128], "activation": "relu", "dropout": 0.1, **_TRAINING}),
-    "cnn": Network(
-        _cnn,
-        {
-            "channels": [32, 64],
-            "hidden": [96],
-            "dropout": 0.3,
-            "augment": "none",
-            **_TRAINING,
-            "epochs": 8,
-            "batch_size": 64,
-            "lr": 1.5e-3,
-        },
-        **_IMAGES,
-    ),
-    "resnet": Network(
-        _resnet,
-        {
-            "channels": [32, 64, 128],
-            "blocks": 1,
-            "augment": "none",
-            **_TRAINING,
-            "epochs": 8,
-            "batch_size": 64,
-            "lr": 3e-3,
-            "weight_decay": 5e-2,
-        },
-        **_IMAGES,
-    ),
+    "mlp": Network(_mlp),
+    "cnn": Network(_cnn, **_IMAGES),
+    "resnet": Network(_resnet, **_IMAGES),
     "lstm": _RECURRENT,
     "gru": _RECURRENT,
     "rnn": _RECURRENT,
 }
-# What only some networks take.
-OWN = (
-    "hidden",
-    "activation",
-    "dropout",
-    "channels",
-    "blocks",
-    "layers",
-    "bidirectional",
-    "augment",
-)
-
-
-def settle(options: argparse.Namespace) -> None:
-    """Give options that were left out the network's values; an error for those it does not take."""
-    network = NETWORKS[options.model]
-    for name in OWN:
-        if getattr(options, name) is not None and name not in network.defaults:
-            takers = ", ".join(k for k, n in NETWORKS.items() if name in n.defaults)
-            raise OptionError(
-                f"--{name} means nothing to --model {options.model}; it is for: {takers}"
-            )
-    for name, value in network.defaults.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
 
 
 def make_network(source: DataSource, options: argparse.Namespace) -> Model:

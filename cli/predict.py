@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from . import language_options
 from .options import add_backend
 
 
@@ -33,10 +32,10 @@ def run(options: argparse.Namespace) -> None:
     from ..data import load_features
     from ..errors import OptionError
     from ..training.checkpoint import write_atomically
-    from .run import open_run
+    from .run import LANGUAGE, open_run
 
     saved, model = open_run(options.folder, options.backend)
-    if saved.task == language_options.TASK:
+    if saved.task == LANGUAGE:
         raise OptionError(f"{options.folder} holds a language model: use tercet generate")
     features = load_features(options.data, saved.target, saved.categories, saved.feature_names)
     inputs = fit_shape(features, model.input_shape)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from pathlib import Path
 from typing import Any
 
-from . import language_options
+from .model_options import MODELS, settle
 from .options import HelpFormatter, add_backend, integer, names, number, widths
 
-MODELS = ("mlp", "cnn", "resnet", "lstm", "gru", "rnn", "gpt")
-TEST_FRACTION = 0.2
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 
 
@@ -43,13 +40,13 @@ def add_parser(commands: Any) -> None:
     data.add_argument(
         "--categorical",
         type=names,
-        default=[],
         help="columns of a .csv file whose numbers are categories, such as month,hour (columns of "
         "text are so without it)",
     )
     data.add_argument(
         "--log-target",
         action="store_true",
+        default=None,
         help="learn log(1 + target), which suits counts and prices; predict gives the target",
     )
     data.add_argument(
@@ -59,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "its last 0.1)",
     )
     model = p.add_argument_group("model")
-    model.add_argument("--model", default="mlp", choices=MODELS, help="kind of network")
+    model.add_argument("--model", default="mlp", choices=list(MODELS), help="kind of network")
     model.add_argument("--hidden", type=widths, help="widths of hidden layers, such as 256,128")
     model.add_argument("--activation", help="activation of an mlp's hidden layers")
     model.add_argument("--dropout", type=number(0.0, 1.0), help="dropout probability")
@@ -76,9 +73,18 @@ def add_parser(commands: Any) -> None:
         choices=["none", "shift", "flip", "flip-shift"],
         help="how a cnn's or resnet's images are changed at random while training",
     )
+    model.add_argument("--context", type=integer(1), help="tokens that a gpt looks back")
+    model.add_argument("--width", type=integer(1), help="width of a gpt")
+    model.add_argument("--heads", type=integer(1), help="attention heads of a gpt")
     training = p.add_argument_group("training")
-    language_options.add(model, training)
-    training.add_argument("--epochs", type=integer(1), help="passes over the data")
+    length = training.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=integer(1), help="passes over the data")
+    length.add_argument("--steps", type=integer(1), help="steps of a gpt, in place of --epochs")
+    training.add_argument(
+        "--minutes",
+        type=number(0.0, open_low=True),
+        help="most time that a gpt trains; the learning rate's schedule ends with it",
+    )
     training.add_argument("--batch-size", type=integer(1), help="samples a step")
     training.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="optimizer")
     training.add_argument(
@@ -114,14 +120,11 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, report on held-out data, save."""
+    settle(options)
     if options.model == "gpt":
         from . import language
 
         return language.train(options)
-    language_options.refuse(options)
-    if options.test_fraction is None:
-        options.test_fraction = TEST_FRACTION
-    from .. import __version__
     from ..autograd import float_dtype, set_default_dtype
     from ..autograd.precision import check
     from ..backends import get_backend, seed, use_backend
@@ -129,8 +132,8 @@ def run(options: argparse.Namespace) -> None:
     from ..models.baseline import linear_baseline
     from ..training.callbacks import LambdaCallback
     from ..training.schedules import CosineAnnealingLR
-    from .networks import make_network, settle
-    from .run import HISTORY, MODEL, Run
+    from .networks import make_network
+    from .run import save_run
 
     backend = get_backend(options.backend)
     check(backend, options.precision, float_dtype(options.dtype))
@@ -144,9 +147,7 @@ def run(options: argparse.Namespace) -> None:
         categorical=options.categorical,
         log_target=options.log_target,
     )
-    settle(options)
     set_default_dtype(options.dtype)
-    folder = Path(options.out or f"runs/{Path(options.data).stem}-{options.model}")
     with use_backend(backend.name):
         if options.model == "mlp" and not options.hidden:
             baseline = None  # it is the linear model itself
@@ -180,24 +181,18 @@ def run(options: argparse.Namespace) -> None:
         )
         seconds = time.perf_counter() - began
         result = model.evaluate(source.x_test, source.y_test)
-    model.save(folder / MODEL)
-    history.save(folder / HISTORY)
-    Run(
-        data=options.data,
-        data_path=options.data_path,
-        target=source.target_name,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
+    folder = save_run(
+        options,
+        model,
+        history,
         task=source.task,
         class_names=list(source.class_names) if source.class_names is not None else None,
+        target=source.target_name,
         feature_names=source.feature_names,
         categories=source.categories,
         log_target=options.log_target,
-        version=__version__,
-        backend=backend.name,
         baseline=baseline,
-        options={k: v for k, v in vars(options).items() if k not in ("run", "command")},
-    ).save(folder)
+    )
     print(
         f"{held_out(result, len(source.x_test))}{beside(source.task, baseline)}; trained in "
         f"{seconds:.1f} s; saved in {folder}"

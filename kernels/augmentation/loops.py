@@ -4,6 +4,7 @@ import numpy as np
 
 from ..numba_loop import loop, parts_for, share
 from ..numba_philox import philox_words
+from ..observing import workspace
 from ..spec import Array
 from .reference import WORDS_AN_IMAGE
 
@@ -16,6 +17,7 @@ def _move(
     kept: Array,
     x: Array,
     key: Array,
+    scratch: Array,
     down: int,
     right: int,
     flip_rows: bool,
@@ -23,11 +25,11 @@ def _move(
     stream: int,
     back: bool,
 ) -> None:
-    """out = x moved, or moved back; kept = key."""
+    """out = x moved, or moved back; kept = key; scratch[t]: an image's words."""
     if kept is not None and t == 0:
         for i in range(key.size):
             kept[i] = key[i]
-    words = np.empty(WORDS_AN_IMAGE, np.uint32)
+    words = scratch[t]
     _, planes, height, width, channels = x.shape
     zero = x.dtype.type(0)
     low, high = share(x.shape[0], parts, t)
@@ -72,7 +74,7 @@ def augment_forward(
     flip: tuple[bool, bool],
     stream: int,
 ) -> None:
-    _move(parts_for(x.size, x.shape[0]), out, key, x, state, *shift, *flip, stream, False)
+    _run(out, key, x, state, *shift, *flip, stream, False)
 
 
 def augment_backward(
@@ -84,7 +86,12 @@ def augment_backward(
     flip: tuple[bool, bool],
     stream: int,
 ) -> None:
-    _move(parts_for(dx.size, dx.shape[0]), dx, None, dout, key, *shift, *flip, stream, True)
+    _run(dx, None, dout, key, *shift, *flip, stream, True)
+
+
+def _run(out: Array, kept: Array | None, x: Array, key: Array, *numbers: int) -> None:
+    parts = parts_for(x.size, x.shape[0])
+    _move(parts, out, kept, x, key, workspace((parts, WORDS_AN_IMAGE), np.uint32), *numbers)
 
 
 LOOPS = {"augment_forward": augment_forward, "augment_backward": augment_backward}

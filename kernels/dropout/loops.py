@@ -4,6 +4,7 @@ import numpy as np
 
 from ..numba_loop import flat, loop, parts_for, share
 from ..numba_philox import BLOCK, STRETCH, philox_words
+from ..observing import workspace
 from ..random.loops import SERIAL_BELOW
 from ..spec import Array
 from .reference import threshold
@@ -17,17 +18,21 @@ def _mask(
     kept: Array,
     x: Array,
     key: Array,
+    scratch: Array,
     stream: int,
     least: int,
     scale: float,
 ) -> None:
-    """out = x scale where the element's random word is `least` or more, else 0; kept = key."""
+    """out = x scale where the element's random word is `least` or more, else 0; kept = key.
+
+    scratch[t]: a stretch of words.
+    """
     if kept is not None and t == 0:
         for i in range(key.size):
             kept[i] = key[i]
     n = out.size
     factor, zero = x.dtype.type(scale), x.dtype.type(0)
-    words = np.empty(STRETCH * BLOCK, np.uint32)
+    words = scratch[t]
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
     for block in range(low, high, STRETCH):
         last = min(block + STRETCH, high)
@@ -45,6 +50,7 @@ def _mask_spans(
     kept: Array,
     x: Array,
     key: Array,
+    scratch: Array,
     stream: int,
     least: int,
     scale: float,
@@ -56,7 +62,7 @@ def _mask_spans(
             kept[i] = key[i]
     n = out.size // span
     factor, zero = x.dtype.type(scale), x.dtype.type(0)
-    words = np.empty(STRETCH * BLOCK, np.uint32)
+    words = scratch[t]
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
     for block in range(low, high, STRETCH):
         last = min(block + STRETCH, high)
@@ -86,11 +92,13 @@ def dropout_backward(
 def _run(
     out: Array, kept: Array | None, x: Array, key: Array, p: float, span: int, stream: int
 ) -> None:
-    arguments = (flat(out), kept, flat(x), key, stream, threshold(p), 1.0 / (1.0 - p))
+    parts = parts_for(x.size, serial_below=SERIAL_BELOW) if span == 1 else parts_for(x.size)
+    arrays = flat(out), kept, flat(x), key, workspace((parts, STRETCH * BLOCK), np.uint32)
+    numbers = stream, threshold(p), 1.0 / (1.0 - p)
     if span == 1:
-        _mask(parts_for(x.size, serial_below=SERIAL_BELOW), *arguments)
+        _mask(parts, *arrays, *numbers)
     else:
-        _mask_spans(parts_for(x.size), *arguments, span)
+        _mask_spans(parts, *arrays, *numbers, span)
 
 
 LOOPS = {"dropout_forward": dropout_forward, "dropout_backward": dropout_backward}

@@ -160,10 +160,14 @@ def _cross_entropy_forward(
     target: Array,
     class_weight: Array,
     sample_weight: Array,
+    scratch: Array,
     label_smoothing: float,
     ignore_index: int,
 ) -> None:
-    """losses[i]: the weighted loss of row i; norms[t]: the class weights of part t's rows."""
+    """losses[i]: the weighted loss of row i; norms[t]: the class weights of part t's rows.
+
+    scratch[t]: a stretch of rows.
+    """
     f = logits.dtype.type
     classes = logits.shape[1]
     zero, one = f(0), f(1)
@@ -171,11 +175,10 @@ def _cross_entropy_forward(
     norm = zero
     first, end = share(logits.shape[0], parts, t)
     step = rows_of_stretch(classes)
-    scratch = np.empty(step * classes, logits.dtype)
     for low in range(first, end, step):
         high = min(low + step, end)
         tops, logs = stats[0, low:high], stats[1, low:high]
-        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        exponentials(scratch[t, : classes * (high - low)], tops, logs, logits[low:high])
         for i in range(logs.size):
             logs[i] = log(logs[i])
         for r in range(low, high):
@@ -263,18 +266,19 @@ def _soft_forward(
     target: Array,
     class_weight: Array,
     sample_weight: Array,
+    scratch: Array,
     label_smoothing: float,
 ) -> None:
+    """scratch[t]: a stretch of rows."""
     f = logits.dtype.type
     classes = logits.shape[1]
     hard, soft = f(1.0 - label_smoothing), f(label_smoothing / classes)
     first, end = share(logits.shape[0], parts, t)
     step = rows_of_stretch(classes)
-    scratch = np.empty(step * classes, logits.dtype)
     for low in range(first, end, step):
         high = min(low + step, end)
         tops, logs = stats[0, low:high], stats[1, low:high]
-        exponentials(scratch[: classes * (high - low)], tops, logs, logits[low:high])
+        exponentials(scratch[t, : classes * (high - low)], tops, logs, logits[low:high])
         for i in range(logs.size):
             logs[i] = log(logs[i])
         for r in range(low, high):
@@ -411,8 +415,9 @@ def cross_entropy_forward(
     parts = parts_for(logits.size, rows, SERIAL_BELOW)
     losses = out if reduction == "none" else workspace((rows,), logits.dtype)
     norms = workspace((parts,), logits.dtype)
-    arguments = (logits, target, class_weight, sample_weight, float(label_smoothing), ignore_index)
-    _cross_entropy_forward(parts, losses, norms, stats, *arguments)
+    arrays = (losses, norms, stats, logits, target, class_weight, sample_weight)
+    scratch = workspace((parts, _stretch(logits)), logits.dtype)
+    _cross_entropy_forward(parts, *arrays, scratch, float(label_smoothing), ignore_index)
     target_of_sum = None if losses is out else flat(out)
     _weighted_total(1, target_of_sum, flat(norm), losses, norms, reduction == "mean")
 
@@ -459,8 +464,10 @@ def soft_cross_entropy_forward(
 ) -> None:
     rows = logits.shape[0]
     losses = out if reduction == "none" else workspace((rows,), logits.dtype)
-    arguments = (logits, target, class_weight, sample_weight, float(label_smoothing))
-    _soft_forward(parts_for(logits.size, rows, SERIAL_BELOW), losses, stats, *arguments)
+    parts = parts_for(logits.size, rows, SERIAL_BELOW)
+    arrays = (losses, stats, logits, target, class_weight, sample_weight)
+    scratch = workspace((parts, _stretch(logits)), logits.dtype)
+    _soft_forward(parts, *arrays, scratch, float(label_smoothing))
     if losses is not out:
         _total(1, flat(out), losses, float(rows) if reduction == "mean" else 1.0)
 
@@ -489,6 +496,12 @@ def soft_cross_entropy_backward(
         float(logits.shape[0]) if reduction == "mean" else 1.0,
         float(label_smoothing),
     )
+
+
+def _stretch(logits: Array) -> int:
+    """Elements in a stretch of rows."""
+    classes = logits.shape[1]
+    return int(rows_of_stretch(classes)) * classes
 
 
 def _width(x: Array, sample_weight: Array | None) -> int:

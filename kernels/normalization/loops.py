@@ -258,13 +258,16 @@ def _batch_backward_planes(
 
 
 @loop
-def _moments_of_columns(t: int, parts: int, partial: Array, x: Array) -> None:
-    """partial[t]: count, means and sums of squared deviations over t's rows of x, a column each."""
+def _moments_of_columns(t: int, parts: int, partial: Array, x: Array, scratch: Array) -> None:
+    """partial[t]: count, means and sums of squared deviations over t's rows of x, a column each.
+
+    scratch[t]: some rows, here and below.
+    """
     rows, columns = x.shape
     first, end = share(rows, parts, t)
     step = max(1, COLUMN_STRETCH // columns)
     f, zero = x.dtype.type, x.dtype.type(0)
-    centre, drift, spread = np.empty((3, columns), x.dtype)
+    centre, drift, spread = scratch[t, 0], scratch[t, 1], scratch[t, 2]
     count, mean, square = partial[t, 0], partial[t, 1], partial[t, 2]
     count[:], mean[:], square[:] = 0.0, 0.0, 0.0
     for low in range(first, end, step):
@@ -318,6 +321,7 @@ def _batch_forward_rows(
     stats: Array,
     scale: Array,
     shift: Array,
+    scratch: Array,
     eps: float,
     relu: bool,
 ) -> None:
@@ -327,7 +331,7 @@ def _batch_forward_rows(
     places = columns // max(channels, 1)
     f = x.dtype.type
     zero, one = f(0), f(1)
-    m, a, b = np.empty((3, columns), x.dtype)
+    m, a, b = scratch[t, 0], scratch[t, 1], scratch[t, 2]
     for c in range(channels):
         factor = one / np.sqrt(stats[1, c] + f(eps))
         if scale is not None:
@@ -343,7 +347,14 @@ def _batch_forward_rows(
 
 @loop
 def _sums_of_columns(
-    t: int, parts: int, partial: Array, dout: Array, x: Array, out: Array, stats: Array
+    t: int,
+    parts: int,
+    partial: Array,
+    dout: Array,
+    x: Array,
+    out: Array,
+    stats: Array,
+    scratch: Array,
 ) -> None:
     """partial[t]: the sums of dout (x - mean) and of dout over t's rows, a column each."""
     rows, columns = x.shape
@@ -352,7 +363,7 @@ def _sums_of_columns(
     zero = x.dtype.type(0)
     channels = stats.shape[1]
     places = columns // max(channels, 1)
-    m, tilt, level = np.empty((3, columns), x.dtype)
+    m, tilt, level = scratch[t, 0], scratch[t, 1], scratch[t, 2]
     for c in range(channels):
         m[c * places : (c + 1) * places] = stats[0, c]
     second, whole = partial[t, 0], partial[t, 1]
@@ -399,6 +410,7 @@ def _batch_backward_rows(
     out: Array,
     stats: Array,
     scale: Array,
+    scratch: Array,
     eps: float,
     training: bool,
 ) -> None:
@@ -409,7 +421,7 @@ def _batch_backward_rows(
     f = x.dtype.type
     zero, one = f(0), f(1)
     part = f(1.0 / (x.shape[0] * places)) if training else zero
-    m, k, level, tilt = np.empty((4, columns), x.dtype)
+    m, k, level, tilt = scratch[t, 0], scratch[t, 1], scratch[t, 2], scratch[t, 3]
     for c in range(channels):
         a = one / np.sqrt(stats[1, c] + f(eps))
         own = slice(c * places, (c + 1) * places)
@@ -474,11 +486,13 @@ def batch_norm_forward(
         return
     rows = x.reshape(n, channels * places)
     parts = parts_for(x.size, n)
+    scratch = workspace((parts, 3, channels * places), x.dtype)
     if training:
         partial = workspace((parts, 3, channels * places), np.float64)
-        _moments_of_columns(parts, partial, rows)
+        _moments_of_columns(parts, partial, rows, scratch)
         _join_columns(1, stats, partial.reshape(parts, 3, channels, places))
-    _batch_forward_rows(parts, out.reshape(rows.shape), rows, stats, scale, shift, eps, relu)
+    arrays = (out.reshape(rows.shape), rows, stats, scale, shift, scratch)
+    _batch_forward_rows(parts, *arrays, eps, relu)
 
 
 def batch_norm_backward(
@@ -508,13 +522,14 @@ def batch_norm_backward(
     dx, dout, x, out = (a if a is None else a.reshape(shape) for a in (dx, dout, x, out))
     parts = parts_for(x.size, n)
     partial = workspace((parts, 2, shape[1]), np.float64)
-    _sums_of_columns(parts, partial, dout, x, out, stats)
+    scratch = workspace((parts, 4, shape[1]), x.dtype)
+    _sums_of_columns(parts, partial, dout, x, out, stats, scratch)
     dscale, dshift = (
         workspace((channels,), x.dtype) if whole is None else whole for whole in (dscale, dshift)
     )
     _add_columns(1, dscale, dshift, partial.reshape(parts, 2, channels, places), stats, eps)
     if dx is not None:
-        arrays = (dx, dscale, dshift, dout, x, out, stats, scale)
+        arrays = (dx, dscale, dshift, dout, x, out, stats, scale, scratch)
         _batch_backward_rows(parts, *arrays, eps, training)
 
 

@@ -11,6 +11,7 @@ from numba.extending import register_jitable
 
 from ..numba_intrinsics import maximum
 from ..numba_loop import STRICT, loop, parts_for, share
+from ..observing import workspace
 from ..spec import Array
 from .reference import Pair
 
@@ -43,17 +44,19 @@ def _max_forward(
     out: Array,
     index: Array,
     x: Array,
+    scratch: Array,
+    scratch_places: Array,
     window: Pair,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
 ) -> None:
-    """x: (planes, h, w)."""
+    """x: (planes, h, w); scratch[t], scratch_places[t]: the best of a row's columns."""
     low, high = share(x.shape[0], parts, t)
     _, height, width = x.shape
     _, rows, columns = out.shape
     lowest = x.dtype.type(-np.inf)
-    tops, places = np.empty(width, x.dtype), np.empty(width, np.int32)
+    tops, places = scratch[t], scratch_places[t]
     for p in range(low, high):
         for i in range(rows):
             o, k = out[p, i], index[p, i]
@@ -117,17 +120,19 @@ def _avg_forward(
     parts: int,
     out: Array,
     x: Array,
+    scratch: Array,
     window: Pair,
     stride: Pair,
     padding: Pair,
     include_pad: bool,
     divisor: int,
 ) -> None:
+    """scratch[t]: the sums of a row's columns."""
     low, high = share(x.shape[0], parts, t)
     _, height, width = x.shape
     _, rows, columns = out.shape
     zero = x.dtype.type(0)
-    sums = np.empty(width, x.dtype)
+    sums = scratch[t]
     for p in range(low, high):
         for i in range(rows):
             o = out[p, i]
@@ -158,17 +163,19 @@ def _avg_backward(
     parts: int,
     dx: Array,
     dout: Array,
+    scratch: Array,
     window: Pair,
     stride: Pair,
     padding: Pair,
     include_pad: bool,
     divisor: int,
 ) -> None:
+    """scratch[t]: the sums of a row's columns."""
     low, high = share(dx.shape[0], parts, t)
     _, height, width = dx.shape
     _, rows, columns = dout.shape
     zero = dx.dtype.type(0)
-    sums = np.empty(width, dx.dtype)
+    sums = scratch[t]
     for p in range(low, high):
         dx[p] = zero
         for i in range(rows):
@@ -248,7 +255,9 @@ def max_pool_forward(
     if _side_by_side(x.shape[2:], output, window, stride, padding, dilation):
         _max_forward_2x2(parts, *arrays)
     else:
-        _max_forward(parts, *arrays, window, stride, padding, dilation)
+        shape = parts, x.shape[3]
+        scratch = workspace(shape, x.dtype), workspace(shape, np.int32)
+        _max_forward(parts, *arrays, *scratch, window, stride, padding, dilation)
 
 
 def max_pool_backward(
@@ -286,7 +295,8 @@ def avg_pool_forward(
         _avg_forward_2x2(parts, *arrays, 1.0 / (divisor or 4))
     else:
         counted = include_pad and window != (0, 0)
-        _avg_forward(parts, *arrays, window, stride, padding, counted, divisor)
+        scratch = workspace((parts, x.shape[3]), x.dtype)
+        _avg_forward(parts, *arrays, scratch, window, stride, padding, counted, divisor)
 
 
 def avg_pool_backward(
@@ -307,7 +317,8 @@ def avg_pool_backward(
         _avg_backward_2x2(parts, *arrays, 1.0 / (divisor or 4))
     else:
         counted = include_pad and window != (0, 0)
-        _avg_backward(parts, *arrays, window, stride, padding, counted, divisor)
+        scratch = workspace((parts, dx.shape[3]), dx.dtype)
+        _avg_backward(parts, *arrays, scratch, window, stride, padding, counted, divisor)
 
 
 LOOPS = {

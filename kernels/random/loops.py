@@ -4,6 +4,7 @@ import numpy as np
 
 from ..numba_loop import flat, loop, parts_for, share
 from ..numba_philox import BLOCK, STRETCH, philox_words
+from ..observing import workspace
 from ..spec import Array
 
 SERIAL_BELOW = 1 << 13  # elements; ten rounds a block cost more than a plain loop's pass
@@ -11,27 +12,35 @@ UNIT = 2.0**-24
 
 
 @loop
-def _bits(t: int, parts: int, out: Array, state: Array, stream: int) -> None:
+def _bits(t: int, parts: int, out: Array, state: Array, scratch: Array, stream: int) -> None:
+    """scratch: the words of the last block, which may not be whole."""
     n = out.size
     low, high = share((n + BLOCK - 1) // BLOCK, parts, t)
     whole = max(min(high, n // BLOCK), low)
     philox_words(out[BLOCK * low : BLOCK * whole], low, stream, state)
     if whole < high:
-        words = np.empty(BLOCK, np.uint32)
-        philox_words(words, whole, stream, state)
+        philox_words(scratch, whole, stream, state)
         rest = out[BLOCK * whole :]
         for i in range(rest.size):
-            rest[i] = words[i]
+            rest[i] = scratch[i]
 
 
 @loop
 def _uniform(
-    t: int, parts: int, out: Array, state: Array, stream: int, low: float, high: float
+    t: int,
+    parts: int,
+    out: Array,
+    state: Array,
+    scratch: Array,
+    stream: int,
+    low: float,
+    high: float,
 ) -> None:
+    """scratch[t]: a stretch of words."""
     n = out.size
     f = out.dtype.type
     start, width = f(low), f((high - low) * UNIT)
-    words = np.empty(STRETCH * BLOCK, np.uint32)
+    words = scratch[t]
     first, end = share((n + BLOCK - 1) // BLOCK, parts, t)
     for block in range(first, end, STRETCH):
         last = min(block + STRETCH, end)
@@ -42,7 +51,8 @@ def _uniform(
 
 
 def random_bits(out: Array, state: Array, *, shape: tuple[int, ...], stream: int) -> None:
-    _bits(parts_for(out.size, serial_below=SERIAL_BELOW), flat(out), state, stream)
+    parts = parts_for(out.size, serial_below=SERIAL_BELOW)
+    _bits(parts, flat(out), state, workspace((BLOCK,), np.uint32), stream)
 
 
 def random_uniform(
@@ -56,7 +66,8 @@ def random_uniform(
     high: float,
 ) -> None:
     parts = parts_for(out.size, serial_below=SERIAL_BELOW)
-    _uniform(parts, flat(out), state, stream, low, high)
+    scratch = workspace((parts, STRETCH * BLOCK), np.uint32)
+    _uniform(parts, flat(out), state, scratch, stream, low, high)
 
 
 @loop

@@ -133,12 +133,19 @@ def _to_extremes_rows(t: int, parts: int, dx: Array, dout: Array, x: Array, out:
 
 @loop
 def _to_extremes_columns(
-    t: int, parts: int, dx: Array, dout: Array, x: Array, out: Array, axis: int
+    t: int,
+    parts: int,
+    dx: Array,
+    dout: Array,
+    x: Array,
+    out: Array,
+    scratch: Array,
+    axis: int,
 ) -> None:
-    """x: (outer, n, inner); out: (outer, inner)."""
+    """x: (outer, n, inner); out: (outer, inner); scratch: (parts, inner)."""
     o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    each = np.empty(i1 - i0, x.dtype)
+    each = scratch[t, i0:i1]
     for o in range(o0, o1):
         g, top = dout[o, i0:i1], out[o, i0:i1]
         for i in range(each.size):
@@ -184,10 +191,12 @@ def _arg_rows(kind: int) -> Callable[..., None]:
 
 @loops
 def _arg_columns(kind: int) -> Callable[..., None]:
-    def argreduce_columns(t: int, parts: int, out: Array, x: Array, axis: int) -> None:
-        """x: (outer, n, inner); out: (outer, inner)."""
+    def argreduce_columns(
+        t: int, parts: int, out: Array, x: Array, scratch: Array, axis: int
+    ) -> None:
+        """x: (outer, n, inner); out: (outer, inner); scratch: (parts, inner)."""
         o0, o1, _, n, i0, i1 = _shares(axis, parts, t, x.shape)
-        best = np.empty(i1 - i0, x.dtype)
+        best = scratch[t, i0:i1]
         for o in range(o0, o1):
             at, first = out[o, i0:i1], x[o, 0, i0:i1]
             for i in range(best.size):
@@ -234,7 +243,8 @@ def reduce_backward(dx: Array, dout: Array, x: Array, out: Array, *, kind: str) 
     elif inner == 1:
         _to_extremes_rows(parts, dx.reshape(outer, n), flat(dout), x.reshape(outer, n), flat(out))
     else:
-        _to_extremes_columns(parts, dx, dout, x, out, OUTER if outer >= inner else INNER)
+        scratch = workspace((parts, inner), x.dtype)
+        _to_extremes_columns(parts, dx, dout, x, out, scratch, OUTER if outer >= inner else INNER)
 
 
 def argreduce(out: Array, x: Array, *, kind: str) -> None:
@@ -244,8 +254,8 @@ def argreduce(out: Array, x: Array, *, kind: str) -> None:
     elif inner == 1:
         _arg_rows(KIND_NUMBER[kind])(parts_for(x.size, outer), flat(out), x.reshape(outer, n))
     else:
-        axis = OUTER if outer >= inner else INNER
-        _arg_columns(KIND_NUMBER[kind])(parts_for(x.size), out, x, axis)
+        axis, parts = OUTER if outer >= inner else INNER, parts_for(x.size)
+        _arg_columns(KIND_NUMBER[kind])(parts, out, x, workspace((parts, inner), x.dtype), axis)
 
 
 LOOPS = {

@@ -1,8 +1,7 @@
 """Resampling: threads share the planes; a row of x is mixed of two, and then read out of order."""
 
-import numpy as np
-
 from ..numba_loop import loop, parts_for, share
+from ..observing import workspace
 from ..spec import Array
 from .reference import Pair, Scales, places
 
@@ -19,12 +18,12 @@ def _nearest_forward(t: int, parts: int, out: Array, x: Array, down: Array, acro
 
 @loop
 def _nearest_backward(
-    t: int, parts: int, dx: Array, dout: Array, down: Array, across: Array
+    t: int, parts: int, dx: Array, dout: Array, scratch: Array, down: Array, across: Array
 ) -> None:
-    """Neighbours never go back: those of one element follow each other."""
+    """Neighbours never go back: those of one element follow each other. scratch[t]: a row."""
     low, high = share(dx.shape[0], parts, t)
     zero = dx.dtype.type(0)
-    sums = np.empty(dout.shape[2], dx.dtype)
+    sums = scratch[t]
     for p in range(low, high):
         i = 0
         for r in range(dx.shape[1]):
@@ -51,6 +50,7 @@ def _linear_forward(
     parts: int,
     out: Array,
     x: Array,
+    scratch: Array,
     top: Array,
     bottom: Array,
     lower: Array,
@@ -58,10 +58,10 @@ def _linear_forward(
     right: Array,
     righter: Array,
 ) -> None:
-    """lower, righter: the weights of the second neighbours."""
+    """lower, righter: the weights of the second neighbours; scratch[t]: a row."""
     low, high = share(x.shape[0], parts, t)
     one = x.dtype.type(1)
-    mixed = np.empty(x.shape[2], x.dtype)
+    mixed = scratch[t]
     for p in range(low, high):
         for i in range(out.shape[1]):
             o, u, v = out[p, i], x[p, top[i]], x[p, bottom[i]]
@@ -80,6 +80,7 @@ def _linear_backward(
     parts: int,
     dx: Array,
     dout: Array,
+    scratch: Array,
     top: Array,
     bottom: Array,
     lower: Array,
@@ -89,7 +90,7 @@ def _linear_backward(
 ) -> None:
     low, high = share(dx.shape[0], parts, t)
     zero, one = dx.dtype.type(0), dx.dtype.type(1)
-    sums = np.empty(dx.shape[2], dx.dtype)
+    sums = scratch[t]
     for p in range(low, high):
         dx[p] = zero
         for i in range(dout.shape[1]):
@@ -125,7 +126,8 @@ def upsample_forward(
     if mode == "nearest":
         _nearest_forward(parts, *arrays, down[0], across[0])
     else:
-        _linear_forward(parts, *arrays, *down, *across)
+        scratch = workspace((parts, x.shape[3]), x.dtype)
+        _linear_forward(parts, *arrays, scratch, *down, *across)
 
 
 def upsample_backward(
@@ -142,9 +144,11 @@ def upsample_backward(
     arrays = _planes(dx), _planes(dout)
     parts = parts_for(dout.size, arrays[0].shape[0])
     if mode == "nearest":
-        _nearest_backward(parts, *arrays, down[0], across[0])
+        scratch = workspace((parts, output[1]), dx.dtype)
+        _nearest_backward(parts, *arrays, scratch, down[0], across[0])
     else:
-        _linear_backward(parts, *arrays, *down, *across)
+        scratch = workspace((parts, size[1]), dx.dtype)
+        _linear_backward(parts, *arrays, scratch, *down, *across)
 
 
 def _planes(x: Array) -> Array:

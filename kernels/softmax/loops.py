@@ -1,18 +1,20 @@
 """Softmax row by row: a row is read from memory once and stays in cache for its other passes."""
 
-import numpy as np
+from collections.abc import Callable
 
 from ..numba_loop import loop, parts_for, share
 from ..numba_math import SERIAL_BELOW, exp, log
 from ..numba_rows import exponentials, rows_of_stretch
+from ..observing import workspace
 from ..spec import Array
 
 
 @loop
-def _softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
+def _softmax_forward(t: int, parts: int, out: Array, x: Array, scratch: Array) -> None:
+    """scratch[t]: the maxima and sums of a stretch of rows."""
     first, end = share(x.shape[0], parts, t)
     columns, step = x.shape[1], rows_of_stretch(x.shape[1])
-    tops, totals = np.empty(step, x.dtype), np.empty(step, x.dtype)
+    tops, totals = scratch[t, 0], scratch[t, 1]
     flat_out, one = out.reshape(-1), x.dtype.type(1)
     for low in range(first, end, step):
         high = min(low + step, end)
@@ -40,10 +42,10 @@ def _softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array) ->
 
 
 @loop
-def _log_softmax_forward(t: int, parts: int, out: Array, x: Array) -> None:
+def _log_softmax_forward(t: int, parts: int, out: Array, x: Array, scratch: Array) -> None:
     first, end = share(x.shape[0], parts, t)
     columns, step = x.shape[1], rows_of_stretch(x.shape[1])
-    tops, totals = np.empty(step, x.dtype), np.empty(step, x.dtype)
+    tops, totals = scratch[t, 0], scratch[t, 1]
     flat_out = out.reshape(-1)
     for low in range(first, end, step):
         high = min(low + step, end)
@@ -73,7 +75,7 @@ def _log_softmax_backward(t: int, parts: int, dx: Array, dout: Array, out: Array
 
 
 def softmax_forward(out: Array, x: Array) -> None:
-    _softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
+    _by_stretches(_softmax_forward, out, x)
 
 
 def softmax_backward(dx: Array, dout: Array, out: Array) -> None:
@@ -81,11 +83,16 @@ def softmax_backward(dx: Array, dout: Array, out: Array) -> None:
 
 
 def log_softmax_forward(out: Array, x: Array) -> None:
-    _log_softmax_forward(parts_for(x.size, x.shape[0], SERIAL_BELOW), out, x)
+    _by_stretches(_log_softmax_forward, out, x)
 
 
 def log_softmax_backward(dx: Array, dout: Array, out: Array) -> None:
     _log_softmax_backward(parts_for(out.size, out.shape[0], SERIAL_BELOW), dx, dout, out)
+
+
+def _by_stretches(run: Callable[..., None], out: Array, x: Array) -> None:
+    parts = parts_for(x.size, x.shape[0], SERIAL_BELOW)
+    run(parts, out, x, workspace((parts, 2, rows_of_stretch(x.shape[1])), x.dtype))
 
 
 LOOPS = {

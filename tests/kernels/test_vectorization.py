@@ -137,6 +137,11 @@ def loops_that_compute(assembly: str, register: str) -> int:
     )
 
 
+def allocates(assembly: str) -> bool:
+    """Whether it asks for memory: Python's, for which a thread would wait if it is traced."""
+    return "NRT_MemInfo_alloc" in assembly
+
+
 def assembly_of(loop: Loop, types: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> str:
     """Compiled anew: what comes from the disk cache can no longer be read."""
     monkeypatch.setattr(numba_loop, "cached_njit", numba.njit)
@@ -225,7 +230,9 @@ def test_loops_are_vector_code(
         exempt = NO_VECTORS.get(source, set())
         if (loop.kind[0] if loop.kind else None) in exempt:
             continue
-        found = loops_that_compute(assembly_of(loop, types, monkeypatch), register)
+        assembly = assembly_of(loop, types, monkeypatch)
+        assert not allocates(assembly), f"{name}: {source} allocates; take a workspace"
+        found = loops_that_compute(assembly, register)
         if beside := LOOPS_BESIDE_PRODUCT.get(source):
             needed = beside + loops_of_product(dtype, register, monkeypatch)
         else:
@@ -248,3 +255,14 @@ def test_a_loop_that_must_go_in_order_is_not_taken_for_vector_code(
 
     for part in (chain, move):
         assert loops_that_compute(assembly_of_part(part, monkeypatch), register) == 0
+
+
+def test_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reversed_twice(t: int, parts: int, out: Any, x: Any) -> None:
+        own = np.empty(x.size, x.dtype)
+        for i in range(x.size):
+            own[x.size - 1 - i] = x[i]
+        for i in range(x.size):
+            out[i] = own[x.size - 1 - i]
+
+    assert allocates(assembly_of_part(reversed_twice, monkeypatch))
