@@ -49,7 +49,7 @@ STRIP = 8
 DOTS = 8
 
 
-class _Code:
+class Code:
     """Emits operations on vectors of a dtype."""
 
     def __init__(self, builder: Any, dtype: Any) -> None:
@@ -135,7 +135,7 @@ class _Code:
                 self.builder.store(self.at(self.builder.load(address), step), address)
 
 
-def _intrinsic(emit: Callable[..., None]) -> Any:
+def vector_intrinsic(emit: Callable[..., None]) -> Any:
     """An intrinsic f(number, (integers...)), of which emit(code, *integers) is the code."""
 
     @intrinsic
@@ -145,7 +145,7 @@ def _intrinsic(emit: Callable[..., None]) -> Any:
                 context.cast(builder, builder.extract_value(values[1], i), integer, types.intp)
                 for i, integer in enumerate(integers)
             ]
-            emit(_Code(builder, dtype), *unpacked)
+            emit(Code(builder, dtype), *unpacked)
             return context.get_dummy_value()
 
         return types.void(dtype, integers), generate
@@ -154,7 +154,7 @@ def _intrinsic(emit: Callable[..., None]) -> Any:
 
 
 def _tile(
-    code: _Code,
+    code: Code,
     rows: int,
     vectors: int,
     c: Any,
@@ -197,9 +197,9 @@ def _tile(
                 code.store_masked(builder.load(sums[i, j]), targets[i, j], masks[j])
 
 
-@_intrinsic
+@vector_intrinsic
 def panel(
-    code: _Code,
+    code: Code,
     c: Any,
     c_row: Any,
     rows: Any,
@@ -234,9 +234,9 @@ def panel(
                     left = builder.srem(left, INT64(height))
 
 
-@_intrinsic
+@vector_intrinsic
 def strip(
-    code: _Code, c: Any, a: Any, a_step: Any, b: Any, b_step: Any, depth: Any, fresh: Any
+    code: Code, c: Any, a: Any, a_step: Any, b: Any, b_step: Any, depth: Any, fresh: Any
 ) -> None:
     """strip(number, (c, a, a_step, b, b_step, depth, fresh)): one row's c += a b.
 
@@ -246,8 +246,8 @@ def strip(
     _tile(code, 1, STRIP, c, row, a, row, a_step, b, b_step, depth, width, fresh)
 
 
-@_intrinsic
-def dots(code: _Code, c: Any, a: Any, b: Any, b_row: Any, depth: Any, width: Any) -> None:
+@vector_intrinsic
+def dots(code: Code, c: Any, a: Any, b: Any, b_row: Any, depth: Any, width: Any) -> None:
     """dots(number, (c, a, b, b_row, depth, width)): c[j] = the sum of a[k] b[j, k] over k.
 
     For j below `width`, which is DOTS at most, and no more than a vector has lanes.
@@ -282,7 +282,7 @@ def dots(code: _Code, c: Any, a: Any, b: Any, b_row: Any, depth: Any, width: Any
     code.store_masked(result, c, code.mask(width, 0, count))
 
 
-def _neighbours(code: _Code, x: Any, y: Any = None) -> Any:
+def _neighbours(code: Code, x: Any, y: Any = None) -> Any:
     """x0 + x1, x2 + x3 and so on, then the same of y."""
     n = x.type.count if y is None else 2 * x.type.count
     even, odd = (code.shuffle(x, x if y is None else y, list(range(i, n, 2))) for i in (0, 1))
@@ -296,7 +296,7 @@ def copy(vectors: int, masked: bool) -> Any:
     Beyond `width`, which only a masked copy looks at, they are filled with zeros.
     """
 
-    def emit(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
+    def emit(code: Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
         masks = [code.mask(width, j * code.lanes) for j in range(vectors)]
         with code.steps(rows, (to, to_row), (x, x_row)) as (to_now, x_now):
             for j in range(vectors):
@@ -304,7 +304,7 @@ def copy(vectors: int, masked: bool) -> Any:
                 value = code.load_masked(source, masks[j]) if masked else code.load(source)
                 code.store(value, code.at(to_now, j * VECTOR))
 
-    return _intrinsic(emit)
+    return vector_intrinsic(emit)
 
 
 @cache
@@ -315,7 +315,7 @@ def move(added: bool) -> Any:
     would make stores slow. So the second is loaded before the first is stored.
     """
 
-    def emit(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
+    def emit(code: Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
         builder = code.builder
 
         def with_lanes(lanes: int) -> None:
@@ -341,11 +341,11 @@ def move(added: bool) -> Any:
 
         choose(code.lanes)
 
-    return _intrinsic(emit)
+    return vector_intrinsic(emit)
 
 
-@_intrinsic
-def transpose(code: _Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
+@vector_intrinsic
+def transpose(code: Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any) -> None:
     """transpose(number, (to, to_row, x, x_row, rows, width)): a square of one vector a side.
 
     The rows of x from `rows` on repeat the last one; beyond `width` it counts as zero.

@@ -13,6 +13,8 @@ neural networks for document processing", 2006, had them of the whole batch:
 The backward pass lays the windows out again rather than keep them: reading them from memory would
 cost more. Copying is done by rows, from planes (numba_planes).
 
+Windows of 3 x 3 on many channels need fewer products than that sum: `winograd.suits` tells which.
+
 Few output channels, as each group of a depthwise convolution has, would leave a product's tile
 idle: there the planes are added up directly, an element of the window at a time, over whole rows at
 once. `is_direct` tells which.
@@ -47,6 +49,7 @@ from ..numba_planes import (
 from ..numba_tile import VECTOR
 from ..observing import workspace
 from ..spec import Array
+from . import winograd
 from .reference import Pair
 
 # Bytes of a block's windows: half of the second-level cache of the CPUs that this was measured on.
@@ -612,12 +615,33 @@ def _run_forward(
 ) -> None:
     """out = f(the sum + bias)."""
     fused = activation if activation in FUSED else "identity"
+    geometry = stride, padding, dilation, groups
+    if winograd.suits(x.shape, weight.shape, out.shape, *geometry):
+        before = padding[0][0], padding[1][0]
+        winograd.forward(out, x, weight, bias, before, fused, turned=False)
+    else:
+        _run_products(out, x, weight, bias, *geometry, fused)
+    if fused != activation:
+        activation_forward(out, out, kind=activation, alpha=alpha)
+
+
+def _run_products(
+    out: Array,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: tuple[Pair, Pair],
+    dilation: Pair,
+    groups: int,
+    activation: str,
+) -> None:
     products = out.size * (weight.size // max(weight.shape[0], 1))
     threads = _parts(products, max(out.shape[0], 1))
     g, p, sizes = _describe(
         x.shape, weight.shape, out.shape, stride, padding, dilation, groups, out.itemsize, threads
     )
-    kind, plane = KIND_NUMBER[fused], _plane_numbers(g, p)
+    kind, plane = KIND_NUMBER[activation], _plane_numbers(g, p)
     arrays = (out.reshape(-1), x.reshape(-1), weight.reshape(-1), bias)
     if is_direct(g):
         parts = _parts(products, g.batch * g.groups)
@@ -631,8 +655,6 @@ def _run_forward(
         windows = workspace((parts, weight.size // weight.shape[0] * g.pitch), out.dtype)
         results = workspace((parts, g.outputs * g.pitch), out.dtype)
         _forward(kind)(parts, *arrays, planes, windows, results, sizes, items)
-    if fused != activation:
-        activation_forward(out, out, kind=activation, alpha=alpha)
 
 
 def _run_backward(
@@ -757,10 +779,20 @@ def convolution_backward(
     alpha: float,
     needs: tuple[bool, bool, bool],
 ) -> None:
-    _run_backward(
-        dx, dweight, dbias, dout, x, weight, out, None, x.shape, stride, padding, dilation, groups,
-        activation, "identity", alpha,
-    )  # fmt: skip
+    if not winograd.suits(x.shape, weight.shape, dout.shape, stride, padding, dilation, groups):
+        _run_backward(
+            dx, dweight, dbias, dout, x, weight, out, None, x.shape, stride, padding, dilation,
+            groups, activation, "identity", alpha,
+        )  # fmt: skip
+        return
+    dz = dout if activation == "identity" else _through(dout, out, activation, alpha)
+    top, left = padding[0][0], padding[1][0]
+    if dx is not None:
+        winograd.forward(dx, dz, weight, None, (2 - top, 2 - left), "identity", turned=True)
+    if dweight is not None:
+        winograd.by_weight(dweight, dz, x, (top, left))
+    if dbias is not None:
+        _add_up(dbias, dz)
 
 
 def conv_transpose_forward(
@@ -811,8 +843,12 @@ def conv_transpose_backward(
             "identity", alpha,
         )  # fmt: skip
     if dbias is not None:
-        rows = dz.reshape(*dz.shape[:2], dz.shape[2] * dz.shape[3])
-        _sum_channels(parts_for(dz.size, dbias.size), dbias, rows)
+        _add_up(dbias, dz)
+
+
+def _add_up(dbias: Array, dz: Array) -> None:
+    rows = dz.reshape(*dz.shape[:2], dz.shape[2] * dz.shape[3])
+    _sum_channels(parts_for(dz.size, dbias.size), dbias, rows)
 
 
 @loop
