@@ -195,16 +195,16 @@ def _transform_weights(t: int, parts: int, u: Array, weight: Array, turned: bool
                         g = weight[c, k, 2 - r, 2 - s] if turned else weight[k, c, r, s]
                         u[4 * r + s, k * columns + c] = g
         for k in range(first, last):
-            w = u[:, k * columns : (k + 1) * columns]
             for s in range(3):
-                _from_taps(w[s], w[4 + s], w[8 + s], w[12 + s], half)
+                _from_taps(u[s : s + 13 : 4], k * columns, (k + 1) * columns, half)
             for e in range(0, 16, 4):
-                _from_taps(w[e], w[e + 1], w[e + 2], w[e + 3], half)
+                _from_taps(u[e : e + 4], k * columns, (k + 1) * columns, half)
 
 
 @register_jitable(**INSIDE)
-def _from_taps(v0: Any, v1: Any, v2: Any, v3: Any, half: Any) -> None:
-    """G over the first three of four rows."""
+def _from_taps(v: Any, begin: Any, end: Any, half: Any) -> None:
+    """G over the first three of four rows, from number `begin` to `end` of each."""
+    v0, v1, v2, v3 = v[0, begin:end], v[1, begin:end], v[2, begin:end], v[3, begin:end]
     for j in range(v0.size):
         a, b, c = v0[j], v1[j], v2[j]
         v1[j], v2[j], v3[j] = half * (a + b + c), half * (a - b + c), c
@@ -344,17 +344,17 @@ def _add_sums(t: int, parts: int, dweight: Array, sums: Array) -> None:
     for first in range(low, high, SIDE):
         last = min(first + SIDE, high)
         for c in range(first, last):
-            du = sums[0, :, c * outputs : (c + 1) * outputs]
+            begin, end = c * outputs, (c + 1) * outputs
             for e in range(16):
-                to = du[e]
+                to = sums[0, e, begin:end]
                 for i in range(1, sums.shape[0]):
-                    part = sums[i, e, c * outputs : (c + 1) * outputs]
+                    part = sums[i, e, begin:end]
                     for k in range(to.size):
                         to[k] += part[k]
             for s in range(4):
-                _to_taps(du[s], du[4 + s], du[8 + s], du[12 + s], half)
+                _to_taps(sums[0, s : s + 13 : 4], begin, end, half)
             for e in range(0, 12, 4):
-                _to_taps(du[e], du[e + 1], du[e + 2], du[e + 3], half)
+                _to_taps(sums[0, e : e + 4], begin, end, half)
         for k in range(outputs):
             for c in range(first, last):
                 for r in range(3):
@@ -363,8 +363,9 @@ def _add_sums(t: int, parts: int, dweight: Array, sums: Array) -> None:
 
 
 @register_jitable(**INSIDE)
-def _to_taps(v0: Any, v1: Any, v2: Any, v3: Any, half: Any) -> None:
-    """G^T over four rows; the first three have the results."""
+def _to_taps(v: Any, begin: Any, end: Any, half: Any) -> None:
+    """G^T over four rows, from number `begin` to `end`; the first three have the results."""
+    v0, v1, v2, v3 = v[0, begin:end], v[1, begin:end], v[2, begin:end], v[3, begin:end]
     for j in range(v0.size):
         a, b, c, d = v0[j], v1[j], v2[j], v3[j]
         v0[j], v1[j], v2[j] = a + half * (b + c), half * (b - c), half * (b + c) + d

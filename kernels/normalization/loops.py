@@ -82,12 +82,19 @@ def _layer_norm_backward(
     for r in range(low, high):
         g, u = dout[r], summed[r]
         m, a = stats[0, r], one / np.sqrt(stats[1, r] + dout.dtype.type(eps))
+        first, second = zero, zero
+        p = None if dscales is None else dscales[t]
+        q = None if dshifts is None else dshifts[t]
+        for j in range(g.size):
+            apart = u[j] - m
+            if p is not None:
+                p[j] += g[j] * (apart * a)
+            if q is not None:
+                q[j] += g[j]
+            slope = g[j] if scale is None else g[j] * scale[j]
+            first += slope
+            second += slope * apart
         if dx is not None:
-            first, second = zero, zero
-            for j in range(g.size):
-                slope = g[j] if scale is None else g[j] * scale[j]
-                first += slope
-                second += slope * (u[j] - m)
             b = first / dout.dtype.type(g.size) if centered else zero
             c = a * a * second / dout.dtype.type(g.size)
             d = dx[r]
@@ -97,14 +104,6 @@ def _layer_norm_backward(
                 if dsummed is not None:
                     value += dsummed[r, j]
                 d[j] = value
-        if dscales is not None:
-            p = dscales[t]
-            for j in range(p.size):
-                p[j] += g[j] * ((u[j] - m) * a)
-        if dshifts is not None:
-            q = dshifts[t]
-            for j in range(q.size):
-                q[j] += g[j]
 
 
 @loop
