@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numba.extending import register_jitable
 
 from .numba_cache import cached_njit, of_these_sources
-from .numba_tile import VECTOR, move, size_of
+from .numba_tile import VECTOR, join, move, size_of, split
 
 _move = move(added=False)
 _add = move(added=True)
@@ -104,6 +104,13 @@ def _move_short(
         _move(zero, (to, to_row, x, x_row, rows, width))
 
 
+@register_jitable
+def _halves(to: Any, part: Any, p: Any) -> Any:
+    """Where the even and the odd columns of an image's row go, of two parts that begin at `to`."""
+    even, odd = p.left % 2, (p.left + 1) % 2
+    return to + even * part + p.left // 2, to + odd * part + (p.left + 1) // 2
+
+
 @cached_njit
 @of_these_sources
 def lay_out(plane: Any, x: Any, first: Any, channels: Any, p: Any) -> None:
@@ -136,13 +143,23 @@ def lay_out(plane: Any, x: Any, first: Any, channels: Any, p: Any) -> None:
                     p.width,
                 )
                 continue
+            pairs = 0
+            if p.across == 2:
+                pairs = p.width // 2
+                even, odd = _halves(to, part, p)
+                split(
+                    zero,
+                    (plane.ctypes.data + even * item, plane.ctypes.data + odd * item,
+                     p.columns * item, x.ctypes.data + (of + y * p.width) * item,
+                     p.down * p.width * item, rows, pairs),
+                )  # fmt: skip
             for i in range(rows):
                 source = of + (y + i * p.down) * p.width
                 for b in range(p.across):
                     begin = (b - p.left) % p.across
                     target = to + b * part + i * p.columns + (begin + p.left) // p.across
                     count = (p.width - begin + p.across - 1) // p.across
-                    for j in range(count):
+                    for j in range(pairs, count):
                         plane[target + j] = x[source + begin + j * p.across]
 
 
@@ -175,11 +192,21 @@ def take_back(x: Any, plane: Any, first: Any, channels: Any, p: Any) -> None:
                     p.width,
                 )
                 continue
+            pairs = 0
+            if p.across == 2:
+                pairs = p.width // 2
+                even, odd = _halves(to, part, p)
+                join(
+                    zero,
+                    (x.ctypes.data + (of + y * p.width) * item, p.down * p.width * item,
+                     plane.ctypes.data + even * item, plane.ctypes.data + odd * item,
+                     p.columns * item, rows, pairs),
+                )  # fmt: skip
             for i in range(rows):
                 source = of + (y + i * p.down) * p.width
                 for b in range(p.across):
                     begin = (b - p.left) % p.across
                     target = to + b * part + i * p.columns + (begin + p.left) // p.across
                     count = (p.width - begin + p.across - 1) // p.across
-                    for j in range(count):
+                    for j in range(pairs, count):
                         x[source + begin + j * p.across] = plane[target + j]

@@ -6,6 +6,7 @@
     dots       one row of a meets several rows of b, the vectors lying along the sum
     copy       rows of a matrix into scratch
     move       short rows to where others lie, or onto them
+    split      rows apart into what is at even and at odd places; `join` is the inverse
     transpose  a square of a matrix into scratch, its columns as rows
 
 All take addresses, and steps in bytes; their first argument is a number of the dtype that they are
@@ -366,6 +367,81 @@ def transpose(code: Code, to: Any, to_row: Any, x: Any, x_row: Any, rows: Any, w
         square = [code.shuffle(x, y, half) for x, y in pairs for half in (low, high)]
     for j in range(n):
         code.store(square[j], code.at(to, builder.mul(to_row, INT64(j))))
+
+
+def halves(code: Code, x: Any, y: Any) -> list[Any]:
+    """What is at even and at odd places of x and then y."""
+    n = 2 * x.type.count
+    return [code.shuffle(x, y, list(range(i, n, 2))) for i in (0, 1)]
+
+
+def _by_pairs(code: Code, rows: Any, width: Any, moving: list[tuple[Any, Any]], emit: Any) -> None:
+    """emit(addresses, lanes) for vectors that cover `width` pairs of each row and no more.
+
+    The last one ends where the row does, and may overlap the one before.
+    """
+    builder = code.builder
+
+    def with_lanes(lanes: int) -> None:
+        turns = builder.sdiv(builder.add(width, INT64(lanes - 1)), INT64(lanes))
+        rest = builder.sub(width, INT64(lanes))
+        with code.steps(rows, *moving) as starts:
+            index = code.variable(INT64(0))
+            with code.steps(turns):
+                at = builder.load(index)
+                last = builder.icmp_signed(">", at, rest)
+                emit(starts, builder.select(last, rest, at), lanes)
+                builder.store(builder.add(at, INT64(lanes)), index)
+
+    def choose(lanes: int) -> None:
+        if lanes == 1:
+            with_lanes(1)
+            return
+        with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
+            with fits:
+                with_lanes(lanes)
+            with narrow:
+                choose(lanes // 2)
+
+    choose(code.lanes)
+
+
+@vector_intrinsic
+def split(
+    code: Code, left: Any, right: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any
+) -> None:
+    """split(number, (left, right, to_row, x, x_row, rows, width)): rows of `width` pairs."""
+    builder = code.builder
+
+    def emit(starts: list[Any], at: Any, lanes: int) -> None:
+        to_left, to_right, source = starts
+        one = builder.mul(at, INT64(code.size))
+        x_now = code.at(source, builder.add(one, one))
+        pair = [code.load(code.at(x_now, v * lanes * code.size), lanes) for v in (0, 1)]
+        for value, to in zip(halves(code, *pair), (to_left, to_right), strict=True):
+            code.store(value, code.at(to, one))
+
+    _by_pairs(code, rows, width, [(left, to_row), (right, to_row), (x, x_row)], emit)
+
+
+@vector_intrinsic
+def join(
+    code: Code, to: Any, to_row: Any, left: Any, right: Any, x_row: Any, rows: Any, width: Any
+) -> None:
+    """join(number, (to, to_row, left, right, x_row, rows, width)): rows of `width` pairs."""
+    builder = code.builder
+
+    def emit(starts: list[Any], at: Any, lanes: int) -> None:
+        target, from_left, from_right = starts
+        one = builder.mul(at, INT64(code.size))
+        x, y = (code.load(code.at(start, one), lanes) for start in (from_left, from_right))
+        to_now = code.at(target, builder.add(one, one))
+        order = [lane for i in range(lanes) for lane in (i, lanes + i)]
+        for v in range(2):
+            value = code.shuffle(x, y, order[v * lanes : (v + 1) * lanes])
+            code.store(value, code.at(to_now, v * lanes * code.size))
+
+    _by_pairs(code, rows, width, [(to, to_row), (left, x_row), (right, x_row)], emit)
 
 
 def _size_of(context: Any, dtype: Any) -> Any:

@@ -4,21 +4,18 @@
     down     B^T over the rows of tiles that `across` left
     gather   A^T M A: what becomes of products
     spread   A dz A^T: what gradients become
-    split    rows apart into what is at even and at odd places
-    join     the inverse
 
 Written in Python, rows of seven tiles would not become vectors, and sixteen arrays are more than
 LLVM proves to lie apart. As in numba_tile all take addresses, and steps in bytes; their first
-argument is a number of the dtype. `across`, `down`, `gather` and `spread` work in whole vectors:
-they read up to two vectors behind a row, and write up to one, so there has to be room. `split` and
-`join`, for one pair a row at least, do not.
+argument is a number of the dtype. They work in whole vectors: they read up to two vectors behind a
+row, and write up to one, so there has to be room.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .numba_tile import INT64, VECTOR, Code, vector_intrinsic
+from .numba_tile import INT64, VECTOR, Code, halves, vector_intrinsic
 
 
 def _differences(code: Code, a: Any, b: Any, c: Any, d: Any) -> list[Any]:
@@ -50,12 +47,6 @@ def _turns(code: Code, width: Any) -> Any:
     return code.builder.sdiv(code.builder.add(width, INT64(code.lanes - 1)), lanes)
 
 
-def _halves(code: Code, x: Any, y: Any) -> list[Any]:
-    """What is at even and at odd places of x and then y."""
-    n = 2 * x.type.count
-    return [code.shuffle(x, y, list(range(i, n, 2))) for i in (0, 1)]
-
-
 @vector_intrinsic
 def across(
     code: Code, to: Any, to_row: Any, part: Any, x: Any, x_row: Any, rows: Any, width: Any
@@ -71,8 +62,8 @@ def across(
             here, there = (
                 [code.load(code.at(source, behind + v)) for v in (0, VECTOR)] for behind in (0, two)
             )
-            even, odd = _halves(code, *here)
-            next_even, next_odd = _halves(code, *there)
+            even, odd = halves(code, *here)
+            next_even, next_odd = halves(code, *there)
             _store(code, _differences(code, even, odd, next_even, next_odd), target, part)
 
 
@@ -108,76 +99,3 @@ def spread(code: Code, to: Any, to_part: Any, x: Any, x_part: Any, width: Any) -
         rows = [_from_sums(code, *z[2 * r : 2 * r + 2]) for r in range(2)]
         columns = [_from_sums(code, rows[0][s], rows[1][s]) for s in range(4)]
         _store(code, [columns[s][r] for r in range(4) for s in range(4)], target, to_part)
-
-
-def _by_pairs(code: Code, rows: Any, width: Any, moving: list[tuple[Any, Any]], emit: Any) -> None:
-    """emit(addresses, lanes) for vectors that cover `width` pairs of each row and no more.
-
-    The last one ends where the row does, and may overlap the one before.
-    """
-    builder = code.builder
-
-    def with_lanes(lanes: int) -> None:
-        whole = builder.sdiv(width, INT64(lanes))
-        rest = builder.sub(width, INT64(lanes))
-        with code.steps(rows, *moving) as starts:
-            index = code.variable(INT64(0))
-            turns = builder.add(whole, INT64(1))
-            with code.steps(turns):
-                at = builder.load(index)
-                last = builder.icmp_signed(">", at, rest)
-                emit(starts, builder.select(last, rest, at), lanes)
-                builder.store(builder.add(at, INT64(lanes)), index)
-
-    def choose(lanes: int) -> None:
-        if lanes == 1:
-            with_lanes(1)
-            return
-        with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
-            with fits:
-                with_lanes(lanes)
-            with narrow:
-                choose(lanes // 2)
-
-    choose(code.lanes)
-
-
-@vector_intrinsic
-def split(
-    code: Code, left: Any, right: Any, to_row: Any, x: Any, x_row: Any, rows: Any, width: Any
-) -> None:
-    """split(number, (left, right, to_row, x, x_row, rows, width)): rows of `width` pairs."""
-    builder = code.builder
-
-    def emit(starts: list[Any], at: Any, lanes: int) -> None:
-        to_left, to_right, source = starts
-        one = builder.mul(at, INT64(code.size))
-        x_now = code.at(source, builder.add(one, one))
-        pair = [code.load(code.at(x_now, v * lanes * code.size), lanes) for v in (0, 1)]
-        for value, to in zip(_halves(code, *pair), (to_left, to_right), strict=True):
-            code.store(value, code.at(to, one))
-
-    _by_pairs(code, rows, width, [(left, to_row), (right, to_row), (x, x_row)], emit)
-
-
-@vector_intrinsic
-def join(
-    code: Code, to: Any, to_row: Any, left: Any, right: Any, x_row: Any, rows: Any, width: Any
-) -> None:
-    """join(number, (to, to_row, left, right, x_row, rows, width)): rows of `width` pairs."""
-    builder = code.builder
-
-    def emit(starts: list[Any], at: Any, lanes: int) -> None:
-        target, from_left, from_right = starts
-        one = builder.mul(at, INT64(code.size))
-        x, y = (code.load(code.at(start, one), lanes) for start in (from_left, from_right))
-        to_now = code.at(target, builder.add(one, one))
-        for v in range(2):
-            places = range(v * lanes // 2, (v + 1) * lanes // 2) if lanes > 1 else (0,)
-            if lanes == 1:
-                code.store((x, y)[v], code.at(to_now, v * code.size))
-                continue
-            value = code.shuffle(x, y, [p for i in places for p in (i, lanes + i)])
-            code.store(value, code.at(to_now, v * lanes * code.size))
-
-    _by_pairs(code, rows, width, [(to, to_row), (left, x_row), (right, x_row)], emit)

@@ -35,8 +35,8 @@ from ..numba_cache import cached_njit, of_these_sources
 from ..numba_gemm import product_at
 from ..numba_loop import FAST, loop, loops, parts_for, share
 from ..numba_planes import move_rows
-from ..numba_tile import VECTOR
-from ..numba_winograd import across, down, gather, join, split, spread
+from ..numba_tile import VECTOR, join, split
+from ..numba_winograd import across, down, gather, spread
 from ..observing import workspace
 from ..spec import Array
 from .reference import Pair
