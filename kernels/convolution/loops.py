@@ -56,6 +56,8 @@ from .reference import Pair
 BLOCK_BYTES = 384 << 10
 # Pixels that a block may have, however long its windows are: fewer would leave vectors unfilled.
 LEAST_PIXELS = 448
+# Pixels of an image from which on windows of one pixel are read where they lie, image by image.
+PLAIN_PIXELS = 128
 # What a block costs by itself, in vectors of its pixels.
 BLOCK_VECTORS = 1
 # Numbers of a plane's rows that are added up at once, in the first-level cache.
@@ -120,7 +122,8 @@ def _describe(
     most = max(BLOCK_BYTES // (itemsize * max(window, 1)), LEAST_PIXELS)
     lanes = VECTOR // itemsize
     images, pixels = 1, image
-    if image <= most:
+    plain = plane.itself and weight[2:] == (1, 1) and image >= PLAIN_PIXELS
+    if image <= most and not plain:
         images = _each(-(-z[0] // threads), image, most, lanes)
     elif z[3] <= most:
         pixels = _each(z[2], z[3], most, lanes) * z[3]
@@ -221,6 +224,12 @@ def _block_of(item: Any, g: Any) -> Any:
     return first, min(first + g.images, g.batch), low, min(low + g.pixels, image)
 
 
+@register_jitable
+def _is_its_windows(images: Any, g: Any, p: Any) -> Any:
+    """Whether a block of so many images lies in x as its windows would: those of one pixel each."""
+    return p.itself and images == 1 and g.window_rows == 1 and g.window_columns == 1
+
+
 def _blocks(g: Geometry) -> int:
     if not g.pixels:
         return 0
@@ -270,24 +279,17 @@ def _forward(kind: int) -> Callable[..., None]:
                             p,
                         )
                     laid = first
-                source = x if p.itself else plane
-                _move_windows(False, columns, source, at, step, images, low, high, g, p)
+                b_at, b_row = columns.ctypes.data, g.pitch * item
+                if _is_its_windows(images, g, p):
+                    b_at, b_row = x.ctypes.data + (at + low) * item, image * item
+                else:
+                    source = x if p.itself else plane
+                    _move_windows(False, columns, source, at, step, images, low, high, g, p)
                 product_at(
-                    zero,
-                    g.outputs,
-                    images * count,
-                    depth,
-                    z.ctypes.data,
-                    g.pitch * item,
-                    weight.ctypes.data + group * g.outputs * depth * item,
-                    depth * item,
-                    item,
-                    columns.ctypes.data,
-                    g.pitch * item,
-                    item,
-                    False,
-                    False,
-                )
+                    zero, g.outputs, images * count, depth, z.ctypes.data, g.pitch * item,
+                    weight.ctypes.data + group * g.outputs * depth * item, depth * item, item,
+                    b_at, b_row, item, False, False,
+                )  # fmt: skip
                 for i in range(images):
                     for k in range(g.outputs):
                         filter_ = group * g.outputs + k
@@ -355,7 +357,8 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                             p,
                         )
                 target = dx if p.itself else gradient
-                if dx.size:
+                plain = _is_its_windows(images, g, p)
+                if dx.size and not plain:
                     for i in range(images):
                         here = at + i * step * channel
                         target[here : here + g.inputs * channel] = 0
@@ -378,29 +381,34 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                                     total += v[j]
                                 db[filter_] += total
                     if dw.size:
-                        source = x if p.itself else plane
-                        _move_windows(False, columns, source, at, step, images, low, high, g, p)
+                        b_at, b_row = columns.ctypes.data, g.pitch * item
+                        if plain:
+                            b_at, b_row = x.ctypes.data + (at + low) * item, image * item
+                        else:
+                            source = x if p.itself else plane
+                            _move_windows(False, columns, source, at, step, images, low, high, g, p)
                         c = dw.ctypes.data + group * g.outputs * depth * item
                         if swapped:
                             product_at(
                                 zero, depth, g.outputs, images * count, c, g.outputs * item,
-                                columns.ctypes.data, g.pitch * item, item,
-                                z.ctypes.data, item, g.pitch * item, True, True,
+                                b_at, b_row, item, z.ctypes.data, item, g.pitch * item, True, True,
                             )  # fmt: skip
                         else:
                             product_at(
                                 zero, g.outputs, depth, images * count, c, depth * item,
-                                z.ctypes.data, g.pitch * item, item,
-                                columns.ctypes.data, item, g.pitch * item, True, True,
+                                z.ctypes.data, g.pitch * item, item, b_at, item, b_row, True, True,
                             )  # fmt: skip
                     if dx.size:
+                        c, c_row = columns.ctypes.data, g.pitch * item
+                        if plain:
+                            c, c_row = dx.ctypes.data + (at + low) * item, image * item
                         product_at(
-                            zero, depth, images * count, g.outputs,
-                            columns.ctypes.data, g.pitch * item,
+                            zero, depth, images * count, g.outputs, c, c_row,
                             weight.ctypes.data + group * g.outputs * depth * item, item,
                             depth * item, z.ctypes.data, g.pitch * item, item, False, False,
                         )  # fmt: skip
-                        _move_windows(True, columns, target, at, step, images, low, high, g, p)
+                        if not plain:
+                            _move_windows(True, columns, target, at, step, images, low, high, g, p)
                 if dx.size:
                     size = p.height * p.width
                     for i in range(images):
