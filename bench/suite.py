@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..backends import usable
 from .cases import Case, Sweep
 from .environment import environment
 from .limits import best_of, measure_limits
@@ -20,12 +19,12 @@ FORMAT = 1
 def run(
     cases: Sequence[Case],
     sweeps: Sequence[Sweep],
-    ops: bool,
+    ops: Sequence[str],
     variants: Sequence[Variant],
     plan: Plan,
     say: Say,
 ) -> dict[str, Any]:
-    """Measure; the result holds only what JSON knows.
+    """Measure; the result holds only what JSON knows. `ops`: the backends to time kernels on.
 
     Every case has processes of its own, so that the memory of each is told apart; a sweep's cases
     share them. The machine's limits are the best seen before and after all else.
@@ -55,7 +54,7 @@ def run(
             }
         )
     if ops:
-        results["ops"] = measure_ops(usable(), plan, say)
+        results["ops"] = measure_ops(ops, plan, say)
     say("the machine's limits again")
     results["limits"] = best_of(results["limits"], measure_limits(plan.threads))
     return results

@@ -70,12 +70,23 @@ def of_backend(backend: str) -> list[Variant]:
     ]
 
 
-def choose_variants(peers: Sequence[str]) -> list[Variant]:
-    """tercet on every usable backend, NumPy by hand, and the peers that are named.
+def choose_backends(names: Sequence[str]) -> list[str]:
+    """Those named, or all that are usable here."""
+    here = usable()
+    for name in names:
+        if name not in here:
+            raise OptionError(f"{choose('backend', name, here)} tercet info says what works here")
+    return list(names) or here
+
+
+def choose_variants(backends: Sequence[str], peers: Sequence[str]) -> list[Variant]:
+    """tercet on these backends, NumPy by hand beside its NumPy, and the peers that are named.
 
     ALL as the only name means those that are installed.
     """
-    found = [variant for backend in usable() for variant in of_backend(backend)] + [PLAIN]
+    found = [variant for backend in backends for variant in of_backend(backend)]
+    if "numpy" in backends:
+        found.append(PLAIN)
     if list(peers) == [ALL]:
         return found + [v for variants in PEERS.values() for v in variants if not v.missing]
     for name in peers:

@@ -31,6 +31,8 @@ def add_parser(commands: Any) -> None:
                    "all but large)")  # fmt: skip
     p.add_argument("--large", action="store_true", help="the large training step, too")
     p.add_argument("--ops", action="store_true", help="time the kernels instead of the steps")
+    p.add_argument("--backends", type=names, default=[], help="those to time (default: all that "
+                   "work here)")  # fmt: skip
     p.add_argument(
         "--peers", type=names, default=[], help="torch, jax, sklearn, thinc, onnxruntime; or all"
     )
@@ -82,16 +84,19 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     from ..bench.cases import choose_steps
     from ..bench.measure import Plan
     from ..bench.suite import run as run_suite
-    from ..bench.variants import choose_variants
+    from ..bench.variants import choose_backends, choose_variants
 
     cases, sweeps = choose_steps(options.steps, options.large)
     if options.ops and not options.steps and not options.large:
         cases, sweeps = [], []
     plan = Plan(options.rounds, options.seconds, options.threads)
-    variants = choose_variants(options.peers)
+    backends = choose_backends(options.backends)
+    variants = choose_variants(backends, options.peers)
 
     with Console(stderr=True, highlight=False, markup=False).status("") as status:
-        return run_suite(cases, sweeps, options.ops, variants, plan, status.update)
+        return run_suite(
+            cases, sweeps, backends if options.ops else [], variants, plan, status.update
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -276,6 +276,7 @@ def test_bench_measures_writes_and_reads(tmp_path: Path) -> None:
     [
         (["--steps", "tinny"], "unknown step 'tinny'"),
         (["--peers", "pytorch"], "unknown peer 'pytorch'"),
+        (["--backends", "numpi"], "unknown backend 'numpi'"),
         (["--threads", "0"], "expected an integer >= 1, found '0'"),
         (["--read", "none.json"], "No such file"),
         (["--read", "other.json"], "other.json is not a result of tercet bench"),
