@@ -34,8 +34,9 @@ def tables(results: dict[str, Any]) -> list[Table]:
     """All tables of a result."""
     found = [limits_table(results["limits"])]
     found += [step_table(record, results["limits"]) for record in results["steps"]]
-    if results["steps"]:
-        found.append(numpy_table(results["steps"]))
+    by_hand = numpy_table(results["steps"])
+    if by_hand.rows:
+        found.append(by_hand)
     found += [sweep_table(sweep) for sweep in results["sweeps"]]
     if results["ops"]:
         found.append(ops_table(results["ops"], results["limits"]))
