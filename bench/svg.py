@@ -204,9 +204,12 @@ def _curve(line: Line, index: int, x: Axis, y: Axis) -> str:
     )
 
 
-def dot_chart(title: str, dots: Sequence[Dot]) -> str:
-    """A row a figure: its name, a dot on a logarithmic time axis, whiskers, and its text."""
-    width, left, right, top, row = 780.0, 190.0, 150.0, 44.0, 24.0
+def dot_chart(title: str, dots: Sequence[Dot], left: float = 190.0) -> str:
+    """A row a figure: its name, a dot on a logarithmic time axis, whiskers, and its text.
+
+    `left`: the room for names, in pixels.
+    """
+    width, right, top, row = left + 590.0, 150.0, 44.0, 24.0
     bottom = top + row * len(dots)
     x = Axis(min(d.low for d in dots) / 1.25, max(d.high for d in dots) * 1.25, left, width - right)
     parts = []

@@ -80,13 +80,11 @@ def choose_backends(names: Sequence[str]) -> list[str]:
 
 
 def choose_variants(backends: Sequence[str], peers: Sequence[str]) -> list[Variant]:
-    """tercet on these backends, NumPy by hand beside its NumPy, and the peers that are named.
+    """tercet on these backends, NumPy by hand, and the peers that are named.
 
     ALL as the only name means those that are installed.
     """
-    found = [variant for backend in backends for variant in of_backend(backend)]
-    if "numpy" in backends:
-        found.append(PLAIN)
+    found = [variant for backend in backends for variant in of_backend(backend)] + [PLAIN]
     if list(peers) == [ALL]:
         return found + [v for variants in PEERS.values() for v in variants if not v.missing]
     for name in peers:

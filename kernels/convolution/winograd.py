@@ -98,7 +98,8 @@ def _describe(
         tiles = max(most // columns, 1) * columns
     # With room for a vector behind each row.
     pitch = _apart(tiles * images + VECTOR // itemsize, itemsize)
-    tiling = Tiling(*x[:2], z[1], *x[2:], *z[2:], *before, rows, columns, pitch, tiles, images)
+    sizes = (*x[:2], z[1], *x[2:], *z[2:], *before, rows, columns, pitch, tiles, images)
+    tiling = Tiling._make(sizes)
     return tiling, np.array(tiling, np.int64)
 
 

@@ -528,8 +528,8 @@ def batch_norm_backward(
     )
     _add_columns(1, dscale, dshift, partial.reshape(parts, 2, channels, places), stats, eps)
     if dx is not None:
-        arrays = (dx, dscale, dshift, dout, x, out, stats, scale, scratch)
-        _batch_backward_rows(parts, *arrays, eps, training)
+        wanted = (dx, dscale, dshift)
+        _batch_backward_rows(parts, *wanted, dout, x, out, stats, scale, scratch, eps, training)
 
 
 def track_statistics(
