@@ -201,10 +201,13 @@ def run(options: argparse.Namespace) -> None:
 
 def make_loss(source: Any, options: argparse.Namespace) -> Any:
     """The loss of the data's task."""
+    from ..errors import OptionError
     from ..training.losses import CrossEntropyLoss, MSELoss
 
     if source.task == "classification":
         return CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    if options.label_smoothing:
+        raise OptionError(f"--label-smoothing is for classes; {source.name} has values to predict")
     return MSELoss()
 
 

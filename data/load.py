@@ -17,8 +17,7 @@ from .series import load_series
 from .source import DataSource
 from .tables import load_arrays, load_csv, load_npz, numeric, read_csv, read_features, to_float32
 
-NAMED: dict[str, Callable[[str | None], DataSource]] = {
-    "digits": lambda path: load_digits(),
+WITH_FILES: dict[str, Callable[[str | None], DataSource]] = {
     "mnist": load_mnist,
     "fashion-mnist": load_fashion_mnist,
 }
@@ -49,9 +48,18 @@ def load(
     >>> load("digits").task
     'classification'
     """
-    if categorical and Path(data).suffix.lower() != ".csv":
-        raise OptionError(f"{data}: only a .csv file has named columns that may be categorical")
+    if Path(data).suffix.lower() != ".csv":
+        if categorical:
+            raise OptionError(f"{data}: only a .csv file has named columns that may be categorical")
+        if target is not None:
+            raise OptionError(f"{data}: only a .csv file has a column to predict, found {target!r}")
+    if path is not None and data not in WITH_FILES:
+        raise OptionError(
+            f"{data}: a folder of files belongs to {' and '.join(WITH_FILES)}, found {path!r}"
+        )
     source = _load(data, target, path, test_fraction, seed, task, categorical, categories)
+    if task not in (None, source.task):
+        raise OptionError(f"{data} is for {source.task}; only a .csv file can be for another task")
     return _log(source) if log_target else source
 
 
@@ -65,8 +73,10 @@ def _load(
     categorical: Sequence[str],
     categories: Categories | None,
 ) -> DataSource:
-    if data in NAMED:
-        return NAMED[data](path)
+    if data == "digits":
+        return load_digits()
+    if data in WITH_FILES:
+        return WITH_FILES[data](path)
     if data and Path(data).is_dir():
         return load_series(data)
     suffix = Path(data).suffix.lower()
@@ -85,7 +95,8 @@ def _load(
         else:
             parts = (arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
         return _from_arrays(data, *parts)
-    raise DataError(f"{choose('data set', data, NAMED)} Or give a .csv or .npz file, or a folder")
+    unknown = choose("data set", data, ("digits", *WITH_FILES))
+    raise DataError(f"{unknown} Or give a .csv or .npz file, or a folder")
 
 
 def load_features(

@@ -171,6 +171,8 @@ WRONG = {
     "data set": (["train", "--data", "digit"], "Did you mean 'digits'"),
     "missing file": (["train", "--data", "none.csv"], "No such file"),
     "target": (["train", "--data", "t.csv", "--target", "outcom"], "Did you mean 'outcome'"),
+    "no column": (["train", "--target", "x"], "only a .csv file has a column to predict"),
+    "no folder": (["train", "--data-path", "x"], "belongs to mnist and fashion-mnist"),
     "empty file": (["train", "--data", "empty.csv"], "is empty"),
     "NaN": (["train", "--data", "nan.csv"], "line 3, column 'b': the value is 'nan'"),
     "text": (["train", "--data", "text.csv"], "line 2, column 'a': the value is 'x'"),

@@ -211,6 +211,12 @@ def test_the_logarithm_of_the_target(csv: str, tmp_path: Path) -> None:
         load(str(path), log_target=True)
 
 
+def test_only_a_tables_task_is_chosen() -> None:
+    assert load("digits", task="classification").task == "classification"
+    with pytest.raises(OptionError, match=r"digits is for classification; only a \.csv file"):
+        load("digits", task="regression")
+
+
 def test_only_a_table_has_categorical_columns() -> None:
     with pytest.raises(OptionError, match=r"digits: only a .csv file has named columns"):
         load("digits", categorical=["0"])
