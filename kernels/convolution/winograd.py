@@ -17,7 +17,8 @@ transformed tiles is a matrix product of its own:
     by weight   dU_e (k, c) += D_e (k, tiles) V_e^T,  D = A dz A^T;  dg = G^T dU G
 
 A block is some tiles whose V and M stay in the second-level cache: M for some output channels at a
-time. The transformations are vector code of their own, in numba_winograd.
+time. The transformations are vector code of their own, in numba_winograd. They subtract, so an
+infinite input makes NaN of its tile's outputs.
 
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016, section 4.1.
 """
