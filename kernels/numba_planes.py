@@ -19,6 +19,8 @@ from numba.extending import register_jitable
 from .numba_cache import cached_njit, of_these_sources
 from .numba_tile import VECTOR, join, move, size_of, split
 
+LINE = 64  # bytes of a cache line
+
 _move = move(added=False)
 _add = move(added=True)
 
@@ -63,6 +65,17 @@ def plane_of(
     )
     itself = stride == (1, 1) and padding == (0, 0) and (rows, columns) == size
     return Plane(*size, *padding, *stride, rows, columns, int(itself))
+
+
+def apart(numbers: int, itemsize: int) -> int:
+    """A row of at least so many numbers that is an odd number of cache lines.
+
+    An even one could be a power of two, whose multiples share a few sets of the cache.
+
+    >>> apart(98, 4), apart(1024, 4)
+    (112, 1040)
+    """
+    return (-(-numbers * itemsize // LINE) | 1) * LINE // itemsize
 
 
 @register_jitable

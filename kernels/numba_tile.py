@@ -308,6 +308,23 @@ def copy(vectors: int, masked: bool) -> Any:
     return vector_intrinsic(emit)
 
 
+def _for_width(code: Code, width: Any, emit: Callable[[int], None]) -> None:
+    """emit(lanes) for the widest vector, of a power of two lanes, that `width` numbers fill."""
+    builder = code.builder
+
+    def choose(lanes: int) -> None:
+        if lanes == 1:
+            emit(1)
+            return
+        with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
+            with fits:
+                emit(lanes)
+            with narrow:
+                choose(lanes // 2)
+
+    choose(code.lanes)
+
+
 @cache
 def move(added: bool) -> Any:
     """move(number, (to, to_row, x, x_row, rows, width)): short rows of x, to others or onto them.
@@ -330,17 +347,7 @@ def move(added: bool) -> Any:
                 for value, at in zip(values, targets, strict=True):
                     code.store(value, at)
 
-        def choose(lanes: int) -> None:
-            if lanes == 1:
-                with_lanes(1)
-                return
-            with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
-                with fits:
-                    with_lanes(lanes)
-                with narrow:
-                    choose(lanes // 2)
-
-        choose(code.lanes)
+        _for_width(code, width, with_lanes)
 
     return vector_intrinsic(emit)
 
@@ -393,17 +400,7 @@ def _by_pairs(code: Code, rows: Any, width: Any, moving: list[tuple[Any, Any]], 
                 emit(starts, builder.select(last, rest, at), lanes)
                 builder.store(builder.add(at, INT64(lanes)), index)
 
-    def choose(lanes: int) -> None:
-        if lanes == 1:
-            with_lanes(1)
-            return
-        with builder.if_else(builder.icmp_signed(">=", width, INT64(lanes))) as (fits, narrow):
-            with fits:
-                with_lanes(lanes)
-            with narrow:
-                choose(lanes // 2)
-
-    choose(code.lanes)
+    _for_width(code, width, with_lanes)
 
 
 @vector_intrinsic

@@ -40,6 +40,7 @@ from ..numba_gemm import product_at
 from ..numba_loop import loop, loops, parts_for, share
 from ..numba_planes import (
     Plane,
+    apart,
     lay_out,
     move_rows,
     numbers_of,
@@ -69,7 +70,6 @@ DIRECT_CHANNELS = 4
 FUSED = ("identity", "relu")
 # Elements of a window that are added in one pass.
 TAPS = 4
-LINE = 64
 
 
 class Geometry(NamedTuple):
@@ -129,10 +129,8 @@ def _describe(
         pixels = _each(z[2], z[3], most, lanes) * z[3]
     else:  # pieces of a row
         pixels = most
-    # An odd number of cache lines: an even one could be a power of two, which share few sets.
-    lines = -(-pixels * images * itemsize // LINE) | 1
     sizes = (x[0], groups, x[1] // groups, z[1] // groups, *z[2:], *weight[2:], *dilation)
-    geometry = Geometry._make((*sizes, lines * LINE // itemsize, pixels, images))
+    geometry = Geometry._make((*sizes, apart(pixels * images, itemsize), pixels, images))
     return geometry, plane, np.array([*geometry, *plane], np.int64)
 
 
@@ -230,6 +228,33 @@ def _is_its_windows(images: Any, g: Any, p: Any) -> Any:
     return p.itself and images == 1 and g.window_rows == 1 and g.window_columns == 1
 
 
+@register_jitable
+def _place_of(x: Any, columns: Any, at: Any, images: Any, low: Any, g: Any, p: Any) -> Any:
+    """Where a block's windows lie, in x itself or in `columns`, and from row to row, in bytes."""
+    item = columns.itemsize
+    if _is_its_windows(images, g, p):
+        return x.ctypes.data + (at + low) * item, g.out_rows * g.out_columns * item
+    return columns.ctypes.data, g.pitch * item
+
+
+@register_jitable
+def _windows_of(
+    x: Any,
+    columns: Any,
+    at: Any,
+    step: Any,
+    images: Any,
+    low: Any,
+    high: Any,
+    g: Any,
+    p: Any,
+) -> Any:
+    """The same, once they are there."""
+    if not _is_its_windows(images, g, p):
+        _move_windows(False, columns, x, at, step, images, low, high, g, p)
+    return _place_of(x, columns, at, images, low, g, p)
+
+
 def _blocks(g: Geometry) -> int:
     if not g.pixels:
         return 0
@@ -279,12 +304,8 @@ def _forward(kind: int) -> Callable[..., None]:
                             p,
                         )
                     laid = first
-                b_at, b_row = columns.ctypes.data, g.pitch * item
-                if _is_its_windows(images, g, p):
-                    b_at, b_row = x.ctypes.data + (at + low) * item, image * item
-                else:
-                    source = x if p.itself else plane
-                    _move_windows(False, columns, source, at, step, images, low, high, g, p)
+                source = x if p.itself else plane
+                b_at, b_row = _windows_of(source, columns, at, step, images, low, high, g, p)
                 product_at(
                     zero, g.outputs, images * count, depth, z.ctypes.data, g.pitch * item,
                     weight.ctypes.data + group * g.outputs * depth * item, depth * item, item,
@@ -381,12 +402,10 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                                     total += v[j]
                                 db[filter_] += total
                     if dw.size:
-                        b_at, b_row = columns.ctypes.data, g.pitch * item
-                        if plain:
-                            b_at, b_row = x.ctypes.data + (at + low) * item, image * item
-                        else:
-                            source = x if p.itself else plane
-                            _move_windows(False, columns, source, at, step, images, low, high, g, p)
+                        source = x if p.itself else plane
+                        b_at, b_row = _windows_of(
+                            source, columns, at, step, images, low, high, g, p
+                        )
                         c = dw.ctypes.data + group * g.outputs * depth * item
                         if swapped:
                             product_at(
@@ -399,11 +418,9 @@ def _backward(kind: int, finish: int) -> Callable[..., None]:
                                 z.ctypes.data, g.pitch * item, item, b_at, item, b_row, True, True,
                             )  # fmt: skip
                     if dx.size:
-                        c, c_row = columns.ctypes.data, g.pitch * item
-                        if plain:
-                            c, c_row = dx.ctypes.data + (at + low) * item, image * item
+                        c_at, c_row = _place_of(target, columns, at, images, low, g, p)
                         product_at(
-                            zero, depth, images * count, g.outputs, c, c_row,
+                            zero, depth, images * count, g.outputs, c_at, c_row,
                             weight.ctypes.data + group * g.outputs * depth * item, item,
                             depth * item, z.ctypes.data, g.pitch * item, item, False, False,
                         )  # fmt: skip
@@ -740,6 +757,8 @@ def _run_backward(
 
 def _through(dout: Array, out: Array, activation: str, alpha: float) -> Array:
     """dz = dout * f'(z)"""
+    if activation == "identity":
+        return dout
     dz = workspace(dout.shape, dout.dtype)
     activation_backward(dz, dout, out, kind=activation, alpha=alpha)
     return dz
@@ -793,7 +812,7 @@ def convolution_backward(
             groups, activation, "identity", alpha,
         )  # fmt: skip
         return
-    dz = dout if activation == "identity" else _through(dout, out, activation, alpha)
+    dz = _through(dout, out, activation, alpha)
     top, left = padding[0][0], padding[1][0]
     if dx is not None:
         winograd.forward(dx, dz, weight, None, (2 - top, 2 - left), "identity", turned=True)
@@ -841,7 +860,7 @@ def conv_transpose_backward(
     alpha: float,
     needs: tuple[bool, bool, bool],
 ) -> None:
-    dz = dout if activation == "identity" else _through(dout, out, activation, alpha)
+    dz = _through(dout, out, activation, alpha)
     geometry = (stride, padding, dilation, groups)
     if dx is not None:
         _run_forward(dx, dz, weight, None, *geometry, "identity", alpha)

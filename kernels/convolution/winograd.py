@@ -35,7 +35,7 @@ from ..dense.loops import SERIAL_PRODUCT
 from ..numba_cache import cached_njit, of_these_sources
 from ..numba_gemm import product_at
 from ..numba_loop import FAST, loop, loops, parts_for, share
-from ..numba_planes import move_rows
+from ..numba_planes import apart, move_rows
 from ..numba_tile import VECTOR, join, split
 from ..numba_winograd import across, down, gather, spread
 from ..observing import workspace
@@ -54,7 +54,6 @@ LEAST_SHARE = 0.75
 CHANNELS = 32
 # Rows of weights that are transposed at a time.
 SIDE = 16
-LINE = 64
 INSIDE: Any = {"fastmath": FAST, "error_model": "numpy", "forceinline": True}
 
 
@@ -98,18 +97,10 @@ def _describe(
     else:
         tiles = max(most // columns, 1) * columns
     # With room for a vector behind each row.
-    pitch = _apart(tiles * images + VECTOR // itemsize, itemsize)
+    pitch = apart(tiles * images + VECTOR // itemsize, itemsize)
     sizes = (*x[:2], z[1], *x[2:], *z[2:], *before, rows, columns, pitch, tiles, images)
     tiling = Tiling._make(sizes)
     return tiling, np.array(tiling, np.int64)
-
-
-def _apart(numbers: int, itemsize: int) -> int:
-    """A row of at least so many numbers that is an odd number of cache lines.
-
-    An even one could be a power of two, whose multiples share a few sets of the cache.
-    """
-    return (-(-numbers * itemsize // LINE) | 1) * LINE // itemsize
 
 
 @register_jitable
@@ -399,7 +390,7 @@ def forward(
     """out = f(the sum + bias) of x padded by `before`; by input, if the weights are `turned`."""
     channels = out.shape[1], x.shape[1]
     g, sizes, items, parts = _work(x, out, before)
-    u = workspace((16, _apart(channels[0] * channels[1], out.itemsize)), out.dtype)
+    u = workspace((16, apart(channels[0] * channels[1], out.itemsize)), out.dtype)
     _transform_weights(parts_for(u.size, channels[0]), u, weight, turned)
     arrays = out, x.reshape(-1), u, bias, *_scratch(parts, g, x)
     _forward(KIND_NUMBER[kind])(parts, *arrays, sizes, items)
@@ -408,7 +399,7 @@ def forward(
 def by_weight(dweight: Array, dz: Array, x: Array, before: Pair) -> None:
     """The sum by weight of dz."""
     g, sizes, items, parts = _work(x, dz, before)
-    sums = workspace((parts, 16, _apart(dz.shape[1] * x.shape[1], x.itemsize)), x.dtype)
+    sums = workspace((parts, 16, apart(dz.shape[1] * x.shape[1], x.itemsize)), x.dtype)
     _by_weight(parts, sums, dz, x.reshape(-1), *_scratch(parts, g, x), sizes, items)
     _add_sums(parts_for(sums.size, x.shape[1]), dweight, sums)
 
