@@ -151,8 +151,8 @@ CASES: tuple[Convolution | LayerNorm, ...] = (
 )
 
 
-def serve(framework: str, threads: int) -> None:
-    """Answer with jobs of one framework."""
+def work(framework: str, threads: int) -> None:
+    """Answer standard input with jobs of one framework."""
     from tercet.bench.worker import serve
 
     def build(content: dict[str, Any]) -> tuple[dict[str, Any], Job]:
@@ -270,7 +270,7 @@ def main() -> None:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        serve(options.worker, options.threads)
+        work(options.worker, options.threads)
         return
     plan = {k: getattr(options, k) for k in ("rounds", "seconds", "threads")}
     records = measure(**plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..data.text import HELD_OUT
 from ..errors import OptionError
 
 _DATA: dict[str, Any] = {
@@ -69,7 +70,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "lr": 3e-3,
         "weight_decay": 0.1,
         "clip_norm": 1.0,
-        "test_fraction": 0.1,
+        "test_fraction": HELD_OUT,
     },
 }
 

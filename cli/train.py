@@ -147,6 +147,7 @@ def run(options: argparse.Namespace) -> None:
         categorical=options.categorical,
         log_target=options.log_target,
     )
+    loss = make_loss(source, options)
     set_default_dtype(options.dtype)
     with use_backend(backend.name):
         if options.model == "mlp" and not options.hidden:
@@ -154,7 +155,7 @@ def run(options: argparse.Namespace) -> None:
         else:
             baseline = linear_baseline(source, options.seed)
         seed(options.seed)
-        model, loss = make_network(source, options), make_loss(source, options)
+        model = make_network(source, options)
         model.build(source.x_train.shape[1:])
         model.compile(
             make_optimizer(options),
